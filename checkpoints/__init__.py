@@ -1,0 +1,1 @@
+"""Weight files: cards, and the store that finds and verifies them."""

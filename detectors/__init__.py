@@ -1,0 +1,1 @@
+"""Image to people with 2D keypoints."""

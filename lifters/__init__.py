@@ -1,0 +1,1 @@
+"""2D track to 3D motion."""

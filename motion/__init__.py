@@ -1,0 +1,1 @@
+"""Cleaning and placing of 3D motion."""

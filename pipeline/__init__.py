@@ -1,0 +1,14 @@
+"""Video in, 3D human motion out: `from pipeline import run; scene = run("clip.mp4")`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """Import the run only when it is asked for: the data classes stay free of every heavy package."""
+    if name == "run":
+        from pipeline.runner import run
+
+        return run
+    raise AttributeError(f"module 'pipeline' has no attribute {name!r}")

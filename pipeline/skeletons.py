@@ -1,0 +1,209 @@
+"""Every skeleton by name: joints, parents, left/right pairs, and the explicit conversions between them.
+
+Sources: the data sets' own documentation; BlazePose's 33 names from its model card; Human3.6M-17 as VideoPose3D
+orders it. `h36m-23` is Human3.6M-17 followed by heels, toes and hands (knuckles), the output of our lifters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Named joints and how they hang together; `parents[i]` is -1 for a root."""
+
+    name: str
+    joints: tuple[str, ...]
+    parents: tuple[int, ...]
+    sigmas: tuple[float, ...] = ()  # COCO's per-joint constants for object keypoint similarity
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    def index(self, *names: str) -> list[int]:
+        """Indices of joints by name. Raises ValueError for an unknown one."""
+        return [self.joints.index(name) for name in names]
+
+    @cached_property
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        """(parent, child) pairs."""
+        return tuple((p, c) for c, p in enumerate(self.parents) if p >= 0)
+
+    @cached_property
+    def mirror(self) -> tuple[int, ...]:
+        """The permutation that exchanges left and right."""
+        return tuple(self.joints.index(_other_side(name)) for name in self.joints)
+
+    @cached_property
+    def left(self) -> tuple[int, ...]:
+        return tuple(i for i, name in enumerate(self.joints) if name.startswith("left_"))
+
+    @cached_property
+    def right(self) -> tuple[int, ...]:
+        return tuple(i for i, name in enumerate(self.joints) if name.startswith("right_"))
+
+
+def _other_side(name: str) -> str:
+    if name.startswith("left_"):
+        return "right_" + name[5:]
+    return "left_" + name[6:] if name.startswith("right_") else name
+
+
+def _skeleton(name: str, tree: str, sigmas: str = "") -> Skeleton:
+    """Build from "joint<parent joint<parent ..." ; L. and R. stand for left_ and right_."""
+    words = tree.replace("L.", "left_").replace("R.", "right_").split()
+    pairs = [word.partition("<")[::2] for word in words]
+    joints = tuple(joint for joint, _ in pairs)
+    parents = tuple(joints.index(parent) if parent else -1 for _, parent in pairs)
+    return Skeleton(name, joints, parents, tuple(float(s) for s in sigmas.split()))
+
+
+_COCO = (
+    "nose L.eye<nose R.eye<nose L.ear<L.eye R.ear<R.eye L.shoulder<nose R.shoulder<nose L.elbow<L.shoulder "
+    "R.elbow<R.shoulder L.wrist<L.elbow R.wrist<R.elbow L.hip<L.shoulder R.hip<R.shoulder L.knee<L.hip "
+    "R.knee<R.hip L.ankle<L.knee R.ankle<R.knee"
+)
+_COCO_SIGMAS = ".026 .025 .025 .035 .035 .079 .079 .072 .072 .062 .062 .107 .107 .087 .087 .089 .089"
+_H36M = (
+    "pelvis R.hip<pelvis R.knee<R.hip R.ankle<R.knee L.hip<pelvis L.knee<L.hip L.ankle<L.knee spine<pelvis "
+    "thorax<spine neck_nose<thorax head_top<neck_nose L.shoulder<thorax L.elbow<L.shoulder L.wrist<L.elbow "
+    "R.shoulder<thorax R.elbow<R.shoulder R.wrist<R.elbow"
+)
+_PANOPTIC15 = (
+    "neck<mid_hip nose<neck mid_hip L.shoulder<neck L.elbow<L.shoulder L.wrist<L.elbow L.hip<mid_hip L.knee<L.hip "
+    "L.ankle<L.knee R.shoulder<neck R.elbow<R.shoulder R.wrist<R.elbow R.hip<mid_hip R.knee<R.hip R.ankle<R.knee"
+)
+
+SKELETONS: dict[str, Skeleton] = {
+    s.name: s
+    for s in (
+        _skeleton("coco-17", _COCO, _COCO_SIGMAS),
+        _skeleton("h36m-17", _H36M),
+        _skeleton(
+            "h36m-23",
+            _H36M + " L.heel<L.ankle L.toe<L.heel R.heel<R.ankle R.toe<R.heel L.hand<L.wrist R.hand<R.wrist",
+        ),
+        _skeleton(
+            "blazepose-33",
+            "nose L.eye_inner<nose L.eye<L.eye_inner L.eye_outer<L.eye R.eye_inner<nose R.eye<R.eye_inner "
+            "R.eye_outer<R.eye L.ear<L.eye_outer R.ear<R.eye_outer L.mouth<nose R.mouth<nose L.shoulder<nose "
+            "R.shoulder<nose L.elbow<L.shoulder R.elbow<R.shoulder L.wrist<L.elbow R.wrist<R.elbow L.pinky<L.wrist "
+            "R.pinky<R.wrist L.index<L.wrist R.index<R.wrist L.thumb<L.wrist R.thumb<R.wrist L.hip<L.shoulder "
+            "R.hip<R.shoulder L.knee<L.hip R.knee<R.hip L.ankle<L.knee R.ankle<R.knee L.heel<L.ankle R.heel<R.ankle "
+            "L.toe<L.heel R.toe<R.heel",
+            ".026 .025 .025 .025 .025 .025 .025 .035 .035 .026 .026 .079 .079 .072 .072 .062 .062 .08 .08 .08 .08 "
+            ".08 .08 .107 .107 .087 .087 .089 .089 .089 .089 .089 .089",
+        ),
+        _skeleton(
+            "halpe-26",
+            _COCO + " head_top<neck neck<pelvis pelvis L.big_toe<L.heel R.big_toe<R.heel L.small_toe<L.heel "
+            "R.small_toe<R.heel L.heel<L.ankle R.heel<R.ankle",
+            _COCO_SIGMAS + " .026 .026 .066 .079 .079 .079 .079 .079 .079",
+        ),
+        _skeleton(
+            "body-25",
+            "nose<neck neck<mid_hip R.shoulder<neck R.elbow<R.shoulder R.wrist<R.elbow L.shoulder<neck "
+            "L.elbow<L.shoulder L.wrist<L.elbow mid_hip R.hip<mid_hip R.knee<R.hip R.ankle<R.knee L.hip<mid_hip "
+            "L.knee<L.hip L.ankle<L.knee R.eye<nose L.eye<nose R.ear<R.eye L.ear<L.eye L.big_toe<L.ankle "
+            "L.small_toe<L.ankle L.heel<L.ankle R.big_toe<R.ankle R.small_toe<R.ankle R.heel<R.ankle",
+        ),
+        _skeleton(
+            "mpi-inf-3dhp-17",
+            "head_top<head neck<spine R.shoulder<neck R.elbow<R.shoulder R.wrist<R.elbow L.shoulder<neck "
+            "L.elbow<L.shoulder L.wrist<L.elbow R.hip<pelvis R.knee<R.hip R.ankle<R.knee L.hip<pelvis L.knee<L.hip "
+            "L.ankle<L.knee pelvis spine<pelvis head<neck",
+        ),
+        _skeleton(
+            "humaneva-15",
+            "pelvis thorax<pelvis L.shoulder<thorax L.elbow<L.shoulder L.wrist<L.elbow R.shoulder<thorax "
+            "R.elbow<R.shoulder R.wrist<R.elbow L.hip<pelvis L.knee<L.hip L.ankle<L.knee R.hip<pelvis R.knee<R.hip "
+            "R.ankle<R.knee head<thorax",
+        ),
+        _skeleton("panoptic-15", _PANOPTIC15),
+        _skeleton("panoptic-19", _PANOPTIC15 + " L.eye<nose L.ear<L.eye R.eye<nose R.ear<R.eye"),
+    )
+}
+
+
+def skeleton(name: str) -> Skeleton:
+    """The skeleton of that name. Raises KeyError that lists the known names."""
+    if name not in SKELETONS:
+        raise KeyError(f"unknown skeleton {name!r}; known: {', '.join(SKELETONS)}")
+    return SKELETONS[name]
+
+
+def pick(values: Array, source: str, target: str) -> Array:
+    """Take the joints of `target` out of (..., J, C) values of `source` by name.
+
+    Raises:
+        ValueError: `source` does not have one of them; nothing is guessed.
+    """
+    return values[..., skeleton(source).index(*skeleton(target).joints), :]
+
+
+def body25_to_coco(keypoints: Array, scores: Array) -> tuple[Array, Array]:
+    """(...,25,2), (...,25) -> (...,17,2), (...,17). Eyes and ears scored below 0.2 take the nose's place."""
+    order = skeleton("body-25").index(*skeleton("coco-17").joints)
+    points, marks = keypoints[..., order, :].copy(), scores[..., order].copy()
+    for face in range(1, 5):
+        weak = marks[..., face] < 0.2
+        points[..., face, :] = np.where(weak[..., None], points[..., 0, :], points[..., face, :])
+    return points, marks
+
+
+def coco_to_h36m(points: Array) -> Array:
+    """(...,17,C) -> (...,17,C) as MotionBERT builds them; the score channel may ride along as one more coordinate."""
+    p = {name: points[..., i, :] for i, name in enumerate(skeleton("coco-17").joints)}
+    p["pelvis"] = (p["left_hip"] + p["right_hip"]) / 2
+    p["thorax"] = (p["left_shoulder"] + p["right_shoulder"]) / 2
+    p["spine"] = (p["pelvis"] + p["thorax"]) / 2
+    p["neck_nose"] = p["nose"]
+    p["head_top"] = (p["left_eye"] + p["right_eye"]) / 2
+    return np.stack([p[name] for name in skeleton("h36m-17").joints], axis=-2)
+
+
+def halpe_to_h36m(points: Array) -> Array:
+    """(...,26,C) -> (...,17,C) as MotionBERT builds them."""
+    p = {name: points[..., i, :] for i, name in enumerate(skeleton("halpe-26").joints)}
+    p["thorax"] = p["neck"]
+    p["spine"] = (p["neck"] + p["pelvis"]) / 2
+    p["neck_nose"] = p["nose"]
+    return np.stack([p[name] for name in skeleton("h36m-17").joints], axis=-2)
+
+
+def mpi_to_h36m(points: Array) -> Array:
+    """(...,17,C) -> (...,17,C); head and thorax differ from Human3.6M's by some cm."""
+    return points[..., [14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4], :]
+
+
+def blazepose_to_h36m(points: Array) -> Array:
+    """(...,33,C) -> (...,23,C): torso points from hips and shoulders, head top from nose and ears, hand from knuckles.
+
+    The head top lies beyond the ears' middle, as far above it as 0.6 of the shoulders-to-ears distance.
+    """
+    p = {name: points[..., i, :] for i, name in enumerate(skeleton("blazepose-33").joints)}
+    p["pelvis"] = (p["left_hip"] + p["right_hip"]) / 2
+    p["thorax"] = (p["left_shoulder"] + p["right_shoulder"]) / 2
+    p["spine"] = (p["pelvis"] + p["thorax"]) / 2
+    ears = (p["left_ear"] + p["right_ear"]) / 2
+    p["neck_nose"] = (p["nose"] + p["thorax"] + ears) / 3
+    p["head_top"] = ears + 0.6 * (ears - p["thorax"])
+    for side in ("left_", "right_"):
+        p[side + "hand"] = (p[side + "index"] + p[side + "pinky"]) / 2
+    return np.stack([p[name] for name in skeleton("h36m-23").joints], axis=-2)
+
+
+CONVERSIONS: dict[tuple[str, str], Callable[[Array], Array]] = {
+    ("coco-17", "h36m-17"): coco_to_h36m,
+    ("halpe-26", "h36m-17"): halpe_to_h36m,
+    ("mpi-inf-3dhp-17", "h36m-17"): mpi_to_h36m,
+    ("blazepose-33", "h36m-23"): blazepose_to_h36m,
+}

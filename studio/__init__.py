@@ -1,0 +1,1 @@
+"""Synthetic actors and cameras: videos and keypoints with exact 3D truth."""

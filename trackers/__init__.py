@@ -1,0 +1,1 @@
+"""People per frame to one 2D track per person."""

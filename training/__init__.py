@@ -1,0 +1,1 @@
+"""Data sets, recipes, metrics and evaluation."""
