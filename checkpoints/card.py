@@ -1,0 +1,58 @@
+"""One TOML card per weight file: where it comes from, what it is, what one may do with it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import MissingError, UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CARDS = Path(__file__).parent / "cards"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What `checkpoints/cards/<name>.toml` says of one weight file."""
+
+    name: str
+    file: str
+    format: str
+    bytes: int
+    sha256: str
+    licence: str
+    licence_url: str
+    sources: list[dict[str, Any]]
+    trained_on: str = ""
+    details: dict[str, Any] = field(default_factory=dict)  # skeletons, normalisation, receptive field, accuracy ...
+
+
+def names(folder: Path = CARDS) -> list[str]:
+    """The names of all cards, sorted."""
+    return sorted(path.stem for path in folder.glob("*.toml"))
+
+
+def card(name: str, folder: Path = CARDS) -> Card:
+    """Read the card of that name.
+
+    Raises:
+        UsageError: there is no such card.
+        MissingError: the card lacks a field or is not TOML.
+    """
+    path = folder / f"{name}.toml"
+    if not path.is_file():
+        raise UsageError(f"no weights called {name!r}", f"known: {', '.join(names(folder))}")
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        known = {key: data.pop(key) for key in list(data) if key in Card.__dataclass_fields__}
+        return Card(**known, details=data)
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise MissingError(
+            f"the card {path.name} cannot be used", str(error), "git checkout checkpoints/cards"
+        ) from error
