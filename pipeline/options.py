@@ -1,0 +1,44 @@
+"""What a user can choose for a run, in one place: the same names on the command line and in Python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import UsageError
+
+FORMATS = ("mp4", "gif", "npz", "csv")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices of one run; `formats` is what is written beside report.json."""
+
+    out: Path = Path("outputs")
+    detector: str = "blazepose"
+    tracker: str = "offline"
+    lifter: str = "videopose3d"
+    person: str = "all"  # all, largest, longest or an id
+    height_m: float | None = None  # standing height of the first person; None: a population mean
+    fov_deg: float | None = None  # horizontal field of view
+    focal_px: float | None = None
+    cutoff_hz: float = 6.0  # of the zero-phase filter; 0 switches it off
+    formats: tuple[str, ...] = ("mp4", "npz", "csv")
+    overwrite: bool = False  # do every stage again
+    strict: bool = False  # nobody found is an error
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.formats if name not in FORMATS]
+        if unknown:
+            raise UsageError(f"unknown format {unknown[0]!r}", f"known: {', '.join(FORMATS)}")
+        if self.fov_deg is not None and self.focal_px is not None:
+            raise UsageError("--fov and --focal say the same thing twice", hint="give one of them")
+        _within("--height", self.height_m, 0.3, 3.0, "metres")
+        _within("--fov", self.fov_deg, 5, 170, "degrees")
+        _within("--focal", self.focal_px, 1, 1e6, "pixels")
+        _within("--cutoff", self.cutoff_hz, 0, 1000, "Hz")
+
+
+def _within(name: str, value: float | None, low: float, high: float, unit: str) -> None:
+    if value is not None and not low <= value <= high:
+        raise UsageError(f"{name} {value:g} is not between {low:g} and {high:g} {unit}")

@@ -1,0 +1,125 @@
+"""What a run says of itself: options, versions, weights, timings, quality and warnings."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.files import atomic
+from pipeline.options import Options
+from pipeline.results import Array, Scene
+from pipeline.skeletons import skeleton
+
+PACKAGES = ("av", "numpy", "opencv-python-headless", "openvino", "scipy")
+
+
+def provenance(options: Options) -> dict[str, Any]:
+    """Options, versions and the hashes and licences of the weights in use."""
+    from checkpoints.card import card
+
+    names = [
+        w
+        for room, name in (("detectors", options.detector), ("lifters", options.lifter))
+        for w in importlib.import_module(room).weights(name)
+    ]
+    return {
+        "options": {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(options).items()},
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "weights": {
+            name: {"sha256": card(name).sha256, "licence": card(name).licence} for name in dict.fromkeys(names)
+        },
+    }
+
+
+def quality(scene: Scene) -> dict[str, Any]:
+    """Figures per person that tell how far a result may be trusted."""
+    return {
+        "people": [
+            {
+                "id": motion.id,
+                "frames": len(motion),
+                "first_frame": int(motion.frames[0]),
+                "observed": round(float(motion.observed.mean()), 4),
+                "mean_keypoint_score": _rounded(np.nanmean(track.scores), 3),
+                "height_px": _rounded(
+                    _median(np.nanmax(track.keypoints[..., 1], 1) - np.nanmin(track.keypoints[..., 1], 1)), 1
+                ),
+                "reprojection_error_px": _rounded(reprojection_error(scene, number), 2),
+                "jitter_m_s2": _rounded(jitter(motion.joints, scene.clip.times[motion.frames]), 2),
+            }
+            for number, (motion, track) in enumerate(zip(scene.people, scene.tracks, strict=True))
+        ]
+    }
+
+
+def warnings(scene: Scene) -> list[str]:
+    """What a user should know before trusting the result."""
+    texts = list(scene.clip.warnings)
+    if not scene.people:
+        texts.append("nobody was found")
+    if scene.clip.fps < 20 and len(scene.clip.times) > 1:
+        texts.append(f"only {scene.clip.fps:.3g} frames per second: fast motion is lost between frames")
+    for person in scene.quality.get("people", []):
+        if person["height_px"] is not None and person["height_px"] < 100:
+            texts.append(f"person {person['id']} is only {person['height_px']:.0f} px high")
+        if person["observed"] < 0.8:
+            texts.append(f"person {person['id']} was seen in only {person['observed']:.0%} of the frames")
+    return texts
+
+
+def reprojection_error(scene: Scene, number: int) -> float:
+    """Median distance in px between a person's keypoints and the projected 3D joints of the same names."""
+    motion, track = scene.people[number], scene.tracks[number]
+    names_3d, names_2d = skeleton(motion.skeleton).joints, skeleton(track.skeleton).joints
+    shared = [name for name in names_3d if name in names_2d]
+    if not shared:
+        return float("nan")
+    world = motion.joints[:, [names_3d.index(n) for n in shared]]
+    to_camera = scene.camera.world_to_camera
+    seen = (world @ to_camera[:3, :3].T + to_camera[:3, 3]) @ scene.camera.matrix.T
+    pixels = seen[..., :2] / seen[..., 2:]
+    rows = [names_2d.index(n) for n in shared]
+    error = np.linalg.norm(pixels - track.keypoints[:, rows], axis=-1)
+    return _median(error[track.scores[:, rows] > 0.5])
+
+
+def jitter(joints: Array, times: Array) -> float:
+    """Mean acceleration in m/s^2 of (T,K,3) joints in metres over (T,) seconds."""
+    if len(joints) < 3:
+        return float("nan")
+    step = np.diff(times)[:, None, None]
+    velocity = np.diff(joints, axis=0) / step
+    acceleration = np.diff(velocity, axis=0) / ((step[1:] + step[:-1]) / 2)
+    size = np.linalg.norm(acceleration, axis=-1)
+    return float(np.nanmean(size)) if np.isfinite(size).any() else float("nan")
+
+
+def write_report(scene: Scene, file: Path) -> None:
+    """Write report.json. Raises OutputError."""
+    clip = scene.clip
+    facts = ("path", "width", "height", "fps", "rotation", "variable_rate")
+    about = {name: getattr(clip, name) for name in facts} | {
+        "frames": len(clip.times),
+        "seconds": float(clip.times[-1]),
+    }
+    camera = {"matrix": scene.camera.matrix.tolist(), "source": scene.camera.source}
+    report = {"schema": 1, "clip": about, "camera": camera, **scene.provenance, "quality": scene.quality}
+    with atomic(file) as temporary:
+        temporary.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _median(values: Array) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else float("nan")
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    return round(float(value), digits) if np.isfinite(value) else None

@@ -1,0 +1,260 @@
+"""One clip through all stages: decode -> detect -> track -> complete -> lift -> place -> clean -> write.
+
+Each stage's result is kept under a key of everything it depends on, so a second run redoes only what changed and a
+killed run goes on from its last finished stage.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline import cache as stages
+from pipeline import sources
+from pipeline.cache import StageCache, code_version, key
+from pipeline.errors import InputError, NobodyError, OutputError
+from pipeline.options import Options
+from pipeline.results import Camera, Detections, Motion3D, Scene, Track2D
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipeline.clip import Clip
+
+log = logging.getLogger("videopose")
+Progress = Callable[[str, int, int], None]  # stage, done, total
+
+
+def run(source: str | Path, progress: Progress | None = None, **options: Any) -> Scene:
+    """Run one clip with the options of `pipeline.options.Options` and return its scene.
+
+    Raises:
+        VideoposeError: with a message for the user, when the clip cannot be read, weights are missing and so on.
+    """
+    if "out" in options:
+        options["out"] = Path(options["out"])
+    return Runner(Options(**options), progress).run(Path(source))
+
+
+class Runner:
+    """Keeps the loaded models between clips."""
+
+    def __init__(self, options: Options, progress: Progress | None = None) -> None:
+        self.options = options
+        self.progress = progress or (lambda stage, done, total: None)
+
+    @cached_property
+    def detector(self) -> Any:
+        import detectors
+
+        return detectors.load(self.options.detector)
+
+    @cached_property
+    def tracker(self) -> Any:
+        import trackers
+
+        return trackers.load(self.options.tracker)
+
+    @cached_property
+    def lifter(self) -> Any:
+        import lifters
+
+        return lifters.load(self.options.lifter)
+
+    def run(self, path: Path) -> Scene:
+        """All stages of one clip; results lie in `<out>/<stem>/`.
+
+        Raises:
+            InputError, OutputError, MissingError, NobodyError: see `pipeline.errors`.
+        """
+        from pipeline.clip import open_clip
+
+        if not path.exists():
+            raise InputError(f"there is no file {path}", hint="check the name, or drop the clip into outputs/")
+        with open_clip(path) as clip:
+            return _ClipRun(self, path, clip).run()
+
+
+class _ClipRun:
+    """The state of one clip on its way."""
+
+    def __init__(self, runner: Runner, path: Path, clip: Clip) -> None:
+        self.runner, self.options, self.path, self.clip = runner, runner.options, path, clip
+        self.timings: dict[str, float] = {}
+        self.reused: list[str] = []
+        digest = sources.fingerprint(path)
+        self.home = sources.result_folder(self.options.out, path, digest)
+        self.provenance: dict[str, Any] = {"clip_sha256": digest, "folder": str(self.home)}
+        try:
+            sources.claim(self.home, path, digest)
+        except OSError as error:
+            raise OutputError(f"cannot write to {self.home}", str(error), "--out DIR names another place") from error
+        self.cache = StageCache(self.home / "cache")
+
+    def run(self) -> Scene:
+        tracks, track_key = self._tracks()
+        if not tracks:
+            self._nobody()
+        motions, camera, key_3d = self._motions(tracks, track_key)
+        scene = self._scene(tracks, motions, camera)
+        return self._write(scene, key_3d)
+
+    def _nobody(self) -> None:
+        text = f"nobody was found in {len(self.clip.info.times)} frames of {self.path}"
+        if self.options.strict:
+            raise NobodyError(text, hint="a clip in which people are larger, or another --detector")
+        log.warning("%s", text)
+
+    # ---- stages -------------------------------------------------------------------------------------------------
+
+    def _detections(self, stage_key: str) -> list[Detections]:
+        if (arrays := self._load("detect", stage_key)) is not None:
+            return stages.unpack_detections(arrays)
+        total = len(self.clip.info.times)
+        detector = self.runner.detector
+        self.provenance["device"] = detector.device
+        log.info("%s on %s", self.options.detector, detector.device)
+        with self._timed("detect"):
+            found = detector.detect(self.clip, lambda done: self.runner.progress("detect", done, total))
+        self.cache.save("detect", stage_key, stages.pack_detections(found, detector.skeleton))
+        return found
+
+    def _tracks(self) -> tuple[list[Track2D], str]:
+        import trackers
+        from trackers.complete import complete
+        from trackers.select import select
+
+        o = self.options
+        detect_key = key(
+            self.provenance["clip_sha256"], _version("detectors", o.detector), code_version("pipeline/clip.py")
+        )
+        track_key = key(detect_key, o.tracker, code_version("trackers"))
+        if (arrays := self._load("track", track_key)) is None:
+            found = self._detections(detect_key)
+            info = self.clip.info
+            self.runner.progress("track", 0, len(found))
+            with self._timed("track"):
+                tracks = trackers.load(o.tracker).track(found, info.times, (info.width, info.height))
+                tracks = [complete(track, info.times) for track in tracks]
+            arrays = stages.pack_people(tracks)
+            self.cache.save("track", track_key, arrays)
+        else:
+            tracks = stages.unpack_people(_as_arrays(arrays), Track2D)
+        chosen = select(tracks, o.person)
+        return chosen, key(track_key, [track.id for track in chosen])
+
+    def _motions(self, tracks: list[Track2D], track_key: str) -> tuple[list[Motion3D], Camera, str]:
+        """Lifted, placed in the world in metres and cleaned."""
+        from motion.camera import default_camera
+
+        o, info = self.options, self.clip.info
+        camera = default_camera((info.width, info.height), o.fov_deg, o.focal_px)
+        version = _version("lifters", o.lifter), code_version("motion")
+        stage_key = key(track_key, version, camera.matrix.tolist(), o.height_m, o.cutoff_hz)
+        if (arrays := self._load("motion", stage_key)) is None:
+            motions, camera = self._lift_and_place(tracks, camera)
+            arrays = stages.pack_people(motions) | {"camera_to_world": camera.camera_to_world}
+            self.cache.save("motion", stage_key, arrays)
+        arrays = _as_arrays(arrays)
+        camera = dataclasses.replace(camera, camera_to_world=arrays.pop("camera_to_world"))
+        return stages.unpack_people(arrays, Motion3D), camera, stage_key
+
+    def _lift_and_place(self, tracks: list[Track2D], camera: Camera) -> tuple[list[Motion3D], Camera]:
+        from motion.clean import clean
+        from motion.place import place
+
+        times = self.clip.info.times
+        lifted = []
+        with self._timed("lift"):
+            for number, track in enumerate(tracks):
+                self.runner.progress("lift", number, len(tracks))
+                lifted.append(self.runner.lifter.lift(track, camera, times))
+        with self._timed("place"):
+            self.runner.progress("place", 0, len(tracks))
+            motions, camera = place(lifted, tracks, camera, times, height_m=self.options.height_m)
+        with self._timed("clean"):
+            motions = clean(motions, times, cutoff_hz=self.options.cutoff_hz)
+        return motions, camera
+
+    def _scene(self, tracks: list[Track2D], motions: list[Motion3D], camera: Camera) -> Scene:
+        from pipeline.report import provenance, quality, warnings
+
+        scene = Scene(self.clip.info, camera, tracks, motions, {}, {})
+        scene = dataclasses.replace(scene, quality=quality(scene))
+        about = self.provenance | provenance(self.options) | {"warnings": warnings(scene)}
+        return dataclasses.replace(scene, provenance=about)
+
+    # ---- results ------------------------------------------------------------------------------------------------
+
+    def _write(self, scene: Scene, scene_key: str) -> Scene:
+        """Films and files, then report.json, whose presence says that the clip is finished."""
+        from pipeline.report import write_report
+
+        writers = {"mp4": self._film, "gif": self._gif, "npz": self._export, "csv": self._export}
+        names = {"mp4": "side_by_side.mp4", "gif": "skeleton.gif", "npz": "poses.npz", "csv": "poses.csv"}
+        for format in sorted(self.options.formats, key=["npz", "csv", "mp4", "gif"].index):
+            file, done_key = self.home / names[format], key(scene_key, code_version("visualize", "exporters"))
+            if file.is_file() and self.cache.marked(format, done_key) and not self.options.overwrite:
+                self.reused.append(format)
+                continue
+            with self._timed(format):
+                writers[format](scene, file, format)
+            self.cache.mark(format, done_key)
+        scene.provenance["seconds_per_stage"] = {name: round(value, 3) for name, value in self.timings.items()}
+        scene.provenance["reused_stages"] = self.reused
+        write_report(scene, self.home / "report.json")
+        return scene
+
+    def _film(self, scene: Scene, file: Path, _: str) -> None:
+        from visualize.film import write_film
+
+        total = len(scene.clip.times)
+        write_film(scene, self.clip, file, lambda done: self.runner.progress("film", done, total))
+
+    def _gif(self, scene: Scene, file: Path, _: str) -> None:
+        from visualize.gif import write_gif
+
+        total = len(scene.clip.times)
+        write_gif(scene, file, lambda done: self.runner.progress("gif", done, total))
+
+    def _export(self, scene: Scene, file: Path, format: str) -> None:
+        import exporters
+
+        self.runner.progress(format, 0, 1)
+        exporters.load(format).write(scene, file)
+
+    # ---- bookkeeping --------------------------------------------------------------------------------------------
+
+    def _load(self, stage: str, stage_key: str) -> dict[str, np.ndarray] | None:
+        arrays = None if self.options.overwrite else self.cache.load(stage, stage_key)
+        if arrays is not None:
+            self.reused.append(stage)
+        return arrays
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.timings[stage] = time.perf_counter() - begin
+
+
+def _as_arrays(packed: dict[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value) for name, value in packed.items()}
+
+
+def _version(room: str, name: str) -> list[str]:
+    """Name, code and weights of a detector or lifter."""
+    import importlib
+
+    from checkpoints.card import card
+
+    weights = importlib.import_module(room).weights(name)
+    return [name, code_version(room), *(card(weight).sha256 for weight in weights)]

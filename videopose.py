@@ -1,0 +1,130 @@
+"""Video in, 3D human motion out. The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Video in, 3D human motion out. Drop clips into outputs/ and run without arguments, or name them.",
+    epilog="A first argument that is no command means `run`. Results lie in outputs/<clip>/.",
+)
+Out = Annotated[Path, typer.Option("--out", help="Folder for results.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
+
+
+@app.command()
+def run(
+    sources: Annotated[
+        list[str] | None, typer.Argument(help="Files, folders or globs; none: what is new in outputs/.")
+    ] = None,
+    detector: Annotated[str, typer.Option(help="Finds people and their keypoints.")] = "blazepose",
+    lifter: Annotated[
+        str, typer.Option(help="2D to 3D: videopose3d, or blazepose (the detector's own).")
+    ] = "videopose3d",
+    person: Annotated[str, typer.Option(help="all, largest, longest or an id.")] = "all",
+    height: Annotated[float | None, typer.Option(help="Body height in metres; sets the scale.")] = None,
+    fov: Annotated[float | None, typer.Option(help="Horizontal field of view in degrees.")] = None,
+    focal: Annotated[float | None, typer.Option(help="Focal length in pixels.")] = None,
+    cutoff: Annotated[float, typer.Option(help="Smoothing cut-off in Hz; 0: none.")] = 6.0,
+    formats: Annotated[str, typer.Option(help="Of mp4,gif,npz,csv.")] = "mp4,npz,csv",
+    out: Out = Path("outputs"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do finished stages again.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Nobody found is an error.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Results as JSON on stdout.")] = False,
+    quiet: Quiet = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks for errors.")] = False,
+) -> None:
+    """Clips in, a film and files out (the default command)."""
+    from pipeline.command import run_command
+    from pipeline.options import Options
+
+    options = Options(
+        out=out, detector=detector, lifter=lifter, person=person, height_m=height, fov_deg=fov, focal_px=focal,
+        cutoff_hz=cutoff, formats=tuple(f for f in formats.split(",") if f), overwrite=overwrite, strict=strict,
+    )  # fmt: skip
+    raise typer.Exit(run_command(sources or [], options, json=json, quiet=quiet))
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="videopose3d")],
+    data: Annotated[Path, typer.Option(help="Motion capture (.npz).")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and logs.")] = Path("runs/videopose3d"),
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps; default: the recipe's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Same seed, same weights, on one machine.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    tiny: Annotated[bool, typer.Option("--tiny", help="Seconds instead of hours, to see that it runs.")] = False,
+) -> None:
+    """Train a lifter's weights."""
+    from pipeline.command import train_command
+
+    raise typer.Exit(train_command(recipe, data, out, steps=steps, device=device, seed=seed, resume=resume, tiny=tiny))
+
+
+@app.command()
+def studio(
+    scene: Annotated[str, typer.Argument(help="Name of a scene; `list` names them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The clip to write; its truth is written beside it.")] = Path(
+        "clip.mp4"
+    ),
+    seed: Annotated[int, typer.Option(help="Bodies, clothes, noise.")] = 0,
+    fps: Annotated[float | None, typer.Option(help="Frames per second.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Duration.")] = None,
+) -> None:
+    """Render a synthetic clip with exact 3D truth."""
+    from pipeline.command import studio_command
+
+    raise typer.Exit(studio_command(scene, out, seed=seed, fps=fps, seconds=seconds))
+
+
+@app.command()
+def bench(
+    clip: Annotated[Path, typer.Argument(help="The clip to time.")] = Path("outputs/sample.mp4"),
+    repeats: Annotated[int, typer.Option(help="Runs; the median counts.")] = 3,
+) -> None:
+    """Time every stage on this machine."""
+    from pipeline.command import bench_command
+
+    raise typer.Exit(bench_command(clip, repeats))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what works on this machine: versions, device, codecs, weights, disk."""
+    from pipeline.doctor import examine
+
+    raise typer.Exit(examine())
+
+
+def _with_default_command(arguments: list[str]) -> list[str]:
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    if arguments[:1] and (arguments[0] in commands or arguments[0] in ("--help", "-h")):
+        return ["--help", *arguments[1:]] if arguments[0] == "-h" else arguments
+    return ["run", *arguments]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command line; always ends in SystemExit with the code of the design: 0 to 5, or 130 when interrupted."""
+    from pipeline.errors import VideoposeError
+
+    arguments = _with_default_command(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(arguments)
+    except VideoposeError as error:
+        if "--debug" in arguments:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+
+
+if __name__ == "__main__":
+    main()
