@@ -30,6 +30,8 @@ class Skeleton:
 
     def index(self, *names: str) -> list[int]:
         """Indices of joints by name. Raises ValueError for an unknown one."""
+        if missing := [name for name in names if name not in self.joints]:
+            raise ValueError(f"{self.name} has no {', '.join(missing)}")
         return [self.joints.index(name) for name in names]
 
     @cached_property

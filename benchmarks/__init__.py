@@ -1,0 +1,1 @@
+"""Every claim of speed, memory and accuracy, as a command that prints a table: `python -m benchmarks.<name>`."""

@@ -1,0 +1,121 @@
+"""How accurate is the 3D? Prints tables in Markdown.
+
+python -m benchmarks.accuracy balance --data ../shared/data    one real camera at a time against a four-camera reference
+python -m benchmarks.accuracy mocap --data ../shared/data      lifting alone, on the fixed test subjects of score.py
+python -m benchmarks.accuracy studio                           whole runs on rendered scenes with exact truth
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from pipeline.options import Options
+from pipeline.results import Array, Camera, Motion3D, Scene
+from pipeline.runner import Runner
+from pipeline.skeletons import skeleton
+from training.metrics import p_mpjpe
+
+LIMBS = [
+    f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right")
+]
+LIFTERS = ("videopose3d", "blazepose")
+
+
+def main() -> None:
+    """Parse the command line and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["balance", "mocap", "studio"])
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="videopose-accuracy-") as scratch:
+        TABLES[arguments.what](arguments.data, Path(scratch))
+
+
+def balance(data: Path, scratch: Path) -> None:
+    """P-MPJPE over 12 limb joints per camera of balance_4views, all frames counted, against reference.trc."""
+    reference = read_trc(data / "balance_4views" / "reference.trc")
+    runners = {name: Runner(Options(out=scratch / name, lifter=name, formats=())) for name in LIFTERS}
+    print("| lifter | camera 1 | camera 2 | camera 3 | camera 4 | mean |\n|---|---|---|---|---|---|")
+    for name, runner in runners.items():
+        errors = []
+        for number in range(1, 5):
+            scene = runner.run(data / "balance_4views" / "videos" / f"cam{number:02d}.mp4")
+            errors.append(_balance_error(scene, reference))
+        print(f"| {name} | " + " | ".join(f"{e:.1f}" for e in [*errors, float(np.mean(errors))]) + " |")
+
+
+def _balance_error(scene: Scene, reference: dict[str, Array]) -> float:
+    """Mean over all frames in mm for the person who is largest in the picture and must be there in every frame."""
+    person = max(
+        range(len(scene.tracks)), key=lambda i: np.nanmedian(np.ptp(scene.tracks[i].keypoints[..., 1], axis=1))
+    )
+    motion, truth = scene.people[person], np.stack([reference[name] for name in LIMBS], axis=1)
+    if not np.array_equal(motion.frames, np.arange(len(truth))):
+        raise SystemExit(f"{scene.clip.path}: person {motion.id} is there in {len(motion)} of {len(truth)} frames")
+    joints = motion.joints[:, skeleton(motion.skeleton).index(*LIMBS)]
+    return 1000 * float(np.mean(p_mpjpe_per_frame(joints, truth)))
+
+
+def p_mpjpe_per_frame(predicted: Array, truth: Array) -> Array:
+    """(T,K,3), (T,K,3) m -> (T,) m after similarity alignment of each frame."""
+    return np.array([p_mpjpe(p[None], t[None]) for p, t in zip(predicted, truth, strict=True)])
+
+
+def read_trc(path: Path) -> dict[str, Array]:
+    """Markers of a TRC file by our joint names, (T,3) metres, Z up."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    markers = [name for name in lines[3].split("\t")[2:] if name]
+    values = np.array([[float(x) for x in line.split("\t")[2:] if x] for line in lines[5:] if line.strip()])
+    points = values.reshape(len(values), len(markers), 3)[..., [2, 0, 1]]
+    sides = {"L": "left_", "R": "right_"}
+    return {
+        sides.get(n[0], "") + n[1:].lower() if n[0] in sides else n.lower(): points[:, i] for i, n in enumerate(markers)
+    }
+
+
+def mocap(data: Path, scratch: Path) -> None:
+    """Lifting alone on the fixed test subjects of score.py, exact and noisy 2D."""
+    import lifters
+
+    score, lifter = _load_script(data / "mocap" / "score.py"), lifters.load("videopose3d")
+    camera = Camera(np.array([[1100.0, 0, 500], [0, 1100, 500], [0, 0, 1]]), (1000, 1000))
+    print("| 2D | P-MPJPE mm | N-MPJPE mm | MPJPE mm | frames |\n|---|---|---|---|---|")
+    for noise in (False, True):
+        errors: list[list[Array]] = [[], [], []]
+        for _, pixels, joints in score.views(noise=noise):
+            predicted = _lift(lifter, pixels, camera)[:, :17]
+            for row, metric in zip(errors, (score.pmpjpe, score.n_mpjpe, score.mpjpe), strict=True):
+                row.append(metric(predicted, joints[:, :17]))
+        means = [1000 * np.concatenate(row).mean() for row in errors]
+        label = "with noise" if noise else "exact"
+        print(f"| {label} | " + " | ".join(f"{m:.1f}" for m in means) + f" | {sum(map(len, errors[0]))} |")
+
+
+def _lift(lifter: object, pixels: Array, camera: Camera) -> Array:
+    """(T,23,2) px of h36m-23 as the lifter's input skeleton -> (T,23,3) m, pelvis-relative."""
+    from lifters.videopose3d import track_from_h36m
+
+    frames = np.arange(len(pixels), dtype=np.int32)
+    motion: Motion3D = lifter.lift(track_from_h36m(pixels, frames), camera, frames / 30)
+    return motion.joints
+
+
+def _load_script(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("score", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+TABLES = {"balance": balance, "mocap": mocap}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Skeletons are trees with mirrored sides, and their conversions give the published numbers."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.skeletons import CONVERSIONS, SKELETONS, body25_to_coco, coco_to_h36m, halpe_to_h36m, pick, skeleton
+
+SPECS = Path(__file__).parents[2] / "shared" / "specs"
+
+
+@pytest.mark.parametrize("name", SKELETONS)
+def test_a_skeleton_is_a_tree_with_mirrored_sides(name):
+    of = skeleton(name)
+    assert len(set(of.joints)) == len(of.joints) == len(of.parents)
+    assert [of.mirror[i] for i in of.mirror] == list(range(len(of)))
+    assert len(of.left) == len(of.right)
+    for joint in range(len(of)):
+        steps = 0
+        while of.parents[joint] >= 0:
+            joint, steps = of.parents[joint], steps + 1
+            assert steps <= len(of), "parents run in a circle"
+    for parent, child in of.bones:
+        mirrored = (of.mirror[parent], of.mirror[child])
+        assert mirrored in of.bones
+
+
+def test_first_seventeen_joints_are_human36m():
+    assert skeleton("h36m-23").joints[:17] == skeleton("h36m-17").joints
+    assert skeleton("h36m-17").parents == (-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15)
+
+
+@pytest.mark.parametrize("pair", CONVERSIONS)
+def test_conversion_fits_both_skeletons_and_keeps_sides(pair):
+    source, target = map(skeleton, pair)
+    points = np.random.default_rng(0).normal(size=(5, len(source), 3))
+    converted = CONVERSIONS[pair](points)
+    assert converted.shape == (5, len(target), 3)
+    mirrored = CONVERSIONS[pair](points[:, list(source.mirror)])
+    np.testing.assert_allclose(mirrored, converted[:, list(target.mirror)], atol=1e-12)
+
+
+def test_body25_face_falls_back_to_the_nose():
+    points = np.arange(50, dtype=float).reshape(25, 2)
+    scores = np.ones(25)
+    scores[skeleton("body-25").joints.index("left_ear")] = 0.1
+    coco, _ = body25_to_coco(points, scores)
+    ear, eye = skeleton("coco-17").index("left_ear", "left_eye")
+    assert coco[ear].tolist() == points[0].tolist()
+    assert coco[eye].tolist() == points[skeleton("body-25").joints.index("left_eye")].tolist()
+
+
+def test_pick_takes_by_name_and_guesses_nothing():
+    points = np.arange(23 * 3, dtype=float).reshape(23, 3)
+    assert pick(points, "h36m-23", "h36m-17").tolist() == points[:17].tolist()
+    with pytest.raises(ValueError, match="nose"):
+        pick(points, "h36m-23", "coco-17")
+
+
+@pytest.mark.skipif(not SPECS.exists(), reason="the specifications are not beside this checkout")
+@pytest.mark.parametrize(
+    ("anchor", "given", "convert"),
+    [
+        ("coco2h36m_motionbert", ("coco", (1, 1, 17, 3)), coco_to_h36m),
+        ("halpe2h36m_motionbert", ("halpe", (1, 26, 3)), halpe_to_h36m),
+    ],
+)
+def test_conversions_match_the_originals(anchor, given, convert):
+    stored = json.loads((SPECS / "anchors.json").read_text())[anchor]
+    spec = importlib.util.spec_from_file_location("anchor_fill", SPECS / "anchor_fill.py")
+    fill = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fill)
+    np.testing.assert_allclose(convert(fill.inp(*given)).reshape(17, 3), np.array(stored["output"]), atol=1e-9)
