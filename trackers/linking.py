@@ -1,0 +1,96 @@
+"""Frame to frame: detections to tracklets, with a note of how sure each link is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from pipeline.results import Array
+from trackers.pool import Pool
+from trackers.similarity import oks
+
+COAST_S = 0.3  # an unseen tracklet waits that long; longer gaps are the stitching's business
+DRIFT = 1.2  # body sizes per second that a joint may move besides the body's own constant velocity
+GATE = 0.12  # similarity below which two poses are not the same person in consecutive frames
+HINT = 0.08  # what the detector's own following id is worth
+VELOCITY_S = 0.15  # time constant of the velocity estimate
+
+
+@dataclass
+class Tracklet:
+    """Rows of a Pool that are one person. Per row: margin of its link over the best rival's, similarity to rivals."""
+
+    rows: list[int]
+    margin: list[float] = field(default_factory=lambda: [1.0])
+    rival: list[float] = field(default_factory=lambda: [0.0])
+    velocity: Array = field(default_factory=lambda: np.zeros(2))  # px/s
+
+    def extend(self, pool: Pool, row: int, margin: float, rival: float) -> None:
+        last = self.rows[-1]
+        dt = pool.time[row] - pool.time[last]
+        blend = 1 - np.exp(-dt / VELOCITY_S) if len(self.rows) > 1 else 1.0
+        self.velocity = self.velocity + blend * ((pool.centre[row] - pool.centre[last]) / dt - self.velocity)
+        self.rows.append(row)
+        self.margin.append(margin)
+        self.rival.append(rival)
+
+
+def link(pool: Pool, times: Array) -> list[Tracklet]:
+    """Tracklets in the order of their first row. O(frames), with an optimal assignment in each."""
+    coast = max(COAST_S, 2.5 * float(np.median(np.diff(times))) if len(times) > 1 else 0.0)
+    done: list[Tracklet] = []
+    running: list[Tracklet] = []
+    for begin, end in zip(pool.first[:-1], pool.first[1:], strict=True):
+        if begin == end:
+            continue
+        now = pool.time[begin]
+        done += [t for t in running if now - pool.time[t.rows[-1]] > coast]
+        running = [t for t in running if now - pool.time[t.rows[-1]] <= coast]
+        taken = _extend_running(pool, running, int(begin), int(end)) if running else set()
+        running += [Tracklet([row]) for row in range(begin, end) if row not in taken]
+    return sorted(done + running, key=lambda t: t.rows[0])
+
+
+def _extend_running(pool: Pool, running: list[Tracklet], begin: int, end: int) -> set[int]:
+    alike = _affinity(pool, running, begin, end)
+    last = np.array([t.rows[-1] for t in running])
+    same_id = (pool.following[last][:, None] == pool.following[None, begin:end]) & (pool.following[last] >= 0)[:, None]
+    reward = np.where(alike >= GATE, alike + HINT * same_id, 0.0)
+    chosen = [(r, d) for r, d in zip(*linear_sum_assignment(-reward), strict=True) if alike[r, d] >= GATE]
+    partner = dict(chosen)
+    for r, d in chosen:
+        margin = _margin(alike, r, d, partner)
+        rivals = np.delete(alike[:, d], r)
+        others = np.delete(alike[r], d)
+        rival = max(rivals.max(initial=0.0), others.max(initial=0.0))
+        running[r].extend(pool, begin + d, margin, rival)
+    return {begin + d for _, d in chosen}
+
+
+def _affinity(pool: Pool, running: list[Tracklet], begin: int, end: int) -> Array:
+    """(R,D) OKS of each tracklet's pose, moved on by its velocity, with each detection."""
+    last = np.array([t.rows[-1] for t in running])
+    dt = pool.time[begin] - pool.time[last]
+    shift = np.stack([t.velocity for t in running]) * dt[:, None]
+    rows = slice(begin, end)
+    return oks(pool.keypoints[last] + shift[:, None], pool.weights[last], pool.keypoints[rows], pool.weights[rows],
+               pool.size[last], pool.sigmas, DRIFT * dt)  # fmt: skip
+
+
+def _margin(alike: Array, r: int, d: int, partner: dict[int, int]) -> float:
+    """By which share the link r-d beats the best exchange with another one: 1 by far, 0 not at all."""
+    best = 1.0
+    for other in range(len(alike)):
+        if other == r:
+            continue
+        swapped = alike[other, d]
+        kept = alike[r, d]
+        if other in partner:
+            swapped = swapped + alike[r, partner[other]]
+            kept = kept + alike[other, partner[other]]
+        best = min(best, (kept - swapped) / kept)
+    used = set(partner.values())
+    free = [1 - alike[r, e] / alike[r, d] for e in range(alike.shape[1]) if e != d and e not in used]
+    return float(min([best, *free]))

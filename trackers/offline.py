@@ -1,0 +1,124 @@
+"""The default tracker: the whole clip is known, so identities are decided with evidence from before and after.
+
+1. frame to frame: keypoint similarity and constant velocity, optimal assignment (linking.py);
+2. tracklets are cut where two people were too close for the link to be sure (cutting.py);
+3. the pieces are joined again by a global assignment over gaps of up to `max_gap_s` (stitching.py);
+4. a track that runs on top of a stronger one ends there; ghosts are dropped.
+Ids count from 1 in order of prominence (size in the picture times certainty, summed over the frames).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.results import Array, Detections, Track2D
+from trackers.cutting import Piece, cut
+from trackers.linking import link
+from trackers.pool import Pool, gather
+from trackers.similarity import oks
+from trackers.stitching import stitch
+
+
+class OfflineTracker:
+    """Association by object keypoint similarity, motion, proportions and appearance, in both directions of time.
+
+    Args:
+        max_gap_s: longest time a person may be unseen and still be the same track.
+        min_duration_s: shorter tracks are ghosts, unless the clip itself is hardly longer.
+        min_score: tracks whose mean certainty (box score times mean score of the surer half of the joints) is lower
+            are ghosts.
+    """
+
+    name = "offline"
+
+    def __init__(self, max_gap_s: float = 2.5, min_duration_s: float = 0.3, min_score: float = 0.25) -> None:
+        self.max_gap_s, self.min_duration_s, self.min_score = max_gap_s, min_duration_s, min_score
+
+    def track(self, detections: Sequence[Detections], times: Array, size: tuple[int, int]) -> list[Track2D]:
+        """One track per person.
+
+        Args:
+            detections: one per frame of the clip.
+            times: (T,) s of these frames.
+            size: (w, h) px of the frames; kept for trackers that need it.
+
+        Raises:
+            ValueError: not one time per frame, or several skeletons.
+        """
+        if len(detections) != len(times):
+            raise ValueError(f"{len(detections)} frames of detections but {len(times)} times")
+        pool = gather(detections, times)
+        if pool is None:
+            return []
+        times = np.asarray(times, float)
+        pieces = stitch(pool, cut(pool, link(pool, times)), self.max_gap_s)
+        pieces = [piece for piece in _without_coinciding(pool, pieces) if self._is_person(pool, piece, times)]
+        pieces.sort(key=lambda piece: -_prominence(pool, piece))
+        return [_as_track(pool, piece, number) for number, piece in enumerate(pieces, 1)]
+
+    def _is_person(self, pool: Pool, piece: Piece, times: Array) -> bool:
+        """Long enough, where a clip of one frame asks for one frame, and sure enough."""
+        step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+        duration = len(piece.rows) * step
+        enough = min(self.min_duration_s, 0.5 * len(times) * step)
+        return duration >= enough - 1e-9 and float(pool.strength[piece.rows].mean()) >= self.min_score
+
+
+def _prominence(pool: Pool, piece: Piece) -> float:
+    return float((pool.size[piece.rows] * pool.strength[piece.rows]).sum())
+
+
+def _without_coinciding(pool: Pool, pieces: list[Piece], threshold: float = 0.6) -> list[Piece]:
+    """Frames in which a track repeats a stronger one are taken from it."""
+    owner = {}  # frame -> rows already given away, strongest track first
+    kept = []
+    for piece in sorted(pieces, key=lambda p: -_prominence(pool, p)):
+        free = np.array([not _repeats(pool, row, owner.get(int(pool.frame[row]), []), threshold) for row in piece.rows])
+        alone = _settled(free)
+        for row in piece.rows[alone]:
+            owner.setdefault(int(pool.frame[row]), []).append(int(row))
+        if alone.any():
+            kept.append(Piece(piece.rows[alone], piece.clean[alone]))
+    return kept
+
+
+def _settled(free: Array) -> Array:
+    """A track that is mostly a copy is one altogether."""
+    return free if free.mean() > 0.3 else np.zeros_like(free)
+
+
+def _repeats(pool: Pool, row: int, rows: list[int], threshold: float) -> bool:
+    if not rows:
+        return False
+    alike = oks(pool.keypoints[rows], pool.weights[rows], pool.keypoints[row][None], pool.weights[row][None],
+                pool.size[rows], pool.sigmas)  # fmt: skip
+    return bool(alike.max() > threshold)
+
+
+def _as_track(pool: Pool, piece: Piece, number: int) -> Track2D:
+    frames = np.arange(pool.frame[piece.rows[0]], pool.frame[piece.rows[-1]] + 1)
+    at = pool.frame[piece.rows] - frames[0]
+
+    def spread(values: Array | None, missing: float = np.nan) -> Array | None:
+        if values is None:
+            return None
+        out = np.full((len(frames), *values.shape[1:]), missing, np.float32)
+        out[at] = values[piece.rows]
+        return out
+
+    observed = np.zeros(len(frames), bool)
+    observed[at] = True
+    return Track2D(
+        id=number,
+        skeleton=pool.skeleton,
+        frames=frames.astype(np.int32),
+        keypoints=spread(pool.keypoints),
+        scores=spread(pool.scores, 0.0),
+        observed=observed,
+        boxes=spread(pool.boxes),
+        presence=spread(pool.presence, 0.0),
+        world=spread(pool.world),
+        appearance=spread(pool.appearance),
+    )

@@ -1,0 +1,144 @@
+"""All detections of a clip as flat arrays: what the tracker works on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.results import Array, Detections
+from pipeline.skeletons import skeleton
+from trackers.similarity import body_size, keypoint_sigmas, oks
+
+TORSO = ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
+LIMBS = tuple(
+    (f"{side}_{a}", f"{side}_{b}")
+    for side in ("left", "right")
+    for a, b in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("shoulder", "hip"))
+)
+MIN_WEIGHT = 0.05  # a joint that the detector placed but does not trust still counts a little
+
+
+@dataclass(frozen=True)
+class Pool:
+    """N detections in the order of their frames; `first[f]:first[f + 1]` are those of frame f."""
+
+    skeleton: str
+    first: Array  # (F+1,) int
+    frame: Array  # (N,) int
+    time: Array  # (N,) s
+    keypoints: Array  # (N,J,2) px
+    scores: Array  # (N,J)
+    weights: Array  # (N,J) scores with a floor, 0 where the keypoint is missing
+    sigmas: Array  # (J,)
+    centre: Array  # (N,2) px, middle of the torso
+    size: Array  # (N,) px, about half a standing body's height
+    strength: Array  # (N,) how sure the detector is of the person, in [0,1]
+    boxes: Array  # (N,4) px
+    following: Array  # (N,) int, -1 none
+    presence: Array | None
+    world: Array | None
+    appearance: Array | None
+    proportions: Array | None  # (N,L) log lengths of limbs in metres, from `world`
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def gather(detections: Sequence[Detections], times: Array) -> Pool | None:
+    """Flatten; None when nobody is in any frame. Two detections of one person in a frame become the surer one.
+
+    Raises:
+        ValueError: the frames do not share one skeleton.
+    """
+    some = [d for d in detections if len(d)]
+    if not some:
+        return None
+    names = {d.skeleton for d in some}
+    if len(names) > 1:
+        raise ValueError(f"detections of several skeletons cannot be tracked together: {', '.join(sorted(names))}")
+    pool = _flatten(some, detections, np.asarray(times, float))
+    return _take(pool, _distinct(pool), len(detections))
+
+
+def _flatten(some: list[Detections], detections: Sequence[Detections], times: Array) -> Pool:
+    counts = np.array([len(d) for d in detections])
+    frame = np.repeat(np.arange(len(detections)), counts)
+    keypoints = np.concatenate([d.keypoints for d in some]).astype(float)
+    scores = np.concatenate([d.scores for d in some]).astype(float)
+    known = np.isfinite(keypoints).all(-1)
+    weights = np.where(known, np.clip(np.nan_to_num(scores), MIN_WEIGHT, 1), 0.0)
+    strongest = np.sort(np.where(known, np.nan_to_num(scores), 0.0), axis=1)[:, scores.shape[1] // 2 :]
+    box_scores = np.concatenate([d.box_scores for d in some]).astype(float)
+    world = _optional(some, "world")
+    return Pool(
+        skeleton=some[0].skeleton,
+        first=np.concatenate([[0], np.cumsum(counts)]),
+        frame=frame,
+        time=times[frame],
+        keypoints=keypoints,
+        scores=np.where(known, np.nan_to_num(scores), 0.0),
+        weights=weights,
+        sigmas=keypoint_sigmas(some[0].skeleton),
+        centre=_torso_centre(some[0].skeleton, keypoints, weights),
+        size=body_size(keypoints, weights),
+        strength=strongest.mean(1) * np.clip(np.nan_to_num(box_scores, nan=1.0), 0, 1),
+        boxes=np.concatenate([d.boxes for d in some]).astype(float),
+        following=np.concatenate([d.following if d.following is not None else np.full(len(d), -1) for d in some]),
+        presence=_optional(some, "presence"),
+        world=world,
+        appearance=_optional(some, "appearance"),
+        proportions=None if world is None else _limb_lengths(some[0].skeleton, world),
+    )
+
+
+def _optional(some: list[Detections], name: str) -> Array | None:
+    parts = [getattr(d, name) for d in some]
+    return None if any(part is None for part in parts) else np.concatenate(parts).astype(float)
+
+
+def _torso_centre(name: str, keypoints: Array, weights: Array) -> Array:
+    """(N,2): weighted middle of shoulders and hips, or of all joints where none of these is known."""
+    torso = skeleton(name).index(*TORSO)
+    chosen = np.where(weights[:, torso].sum(1, keepdims=True) > 0, _mask(weights.shape[1], torso), 1.0) * weights
+    total = np.maximum(chosen.sum(1, keepdims=True), 1e-9)
+    return np.einsum("nj,njc->nc", chosen, np.nan_to_num(keypoints)) / total
+
+
+def _mask(length: int, chosen: list[int]) -> Array:
+    mask = np.zeros(length)
+    mask[chosen] = 1.0
+    return mask
+
+
+def _limb_lengths(name: str, world: Array) -> Array:
+    pairs = np.array([skeleton(name).index(*limb) for limb in LIMBS])
+    lengths = np.linalg.norm(world[:, pairs[:, 0]] - world[:, pairs[:, 1]], axis=-1)
+    return np.log(np.maximum(lengths, 1e-3))
+
+
+def _distinct(pool: Pool, threshold: float = 0.75) -> Array:
+    """(N,) bool: False for a detection that repeats a stronger one of its frame (OKS above the threshold)."""
+    keep = np.isfinite(pool.size) & (pool.size > 0)
+    for begin, end in zip(pool.first[:-1], pool.first[1:], strict=True):
+        if end - begin < 2:
+            continue
+        rows = slice(begin, end)
+        same = oks(pool.keypoints[rows], pool.weights[rows], pool.keypoints[rows], pool.weights[rows],
+                   pool.size[rows], pool.sigmas)  # fmt: skip
+        for row in np.argsort(-pool.strength[rows], kind="stable"):
+            if keep[begin + row]:
+                repeated = (same[row] > threshold) & (pool.strength[rows] <= pool.strength[begin + row])
+                repeated[row] = False
+                keep[rows] &= ~repeated
+    return keep
+
+
+def _take(pool: Pool, keep: Array, frames: int) -> Pool | None:
+    if not keep.any():
+        return None
+    values = {k: (v[keep] if isinstance(v, np.ndarray) and len(v) == len(pool) else v) for k, v in vars(pool).items()}
+    values["sigmas"] = pool.sigmas
+    values["first"] = np.searchsorted(values["frame"], np.arange(frames + 1))
+    return Pool(**values)
