@@ -1,0 +1,54 @@
+"""Which squares of a picture are searched for people: the whole, and tiles for those who are small in it."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from detectors.blazepose_region import Region
+
+LEVELS = (0.5, 0.3, 0.18)  # side of a tile over the picture's longer side
+OVERLAP = 0.3
+SMALLEST = 320  # px, below which a tile shows nothing that the next larger one does not
+
+
+def tiles(width: int, height: int) -> list[Region]:
+    """Overlapping squares of falling size that cover the picture, without the whole picture itself."""
+    long = max(width, height)
+    return [tile for level in LEVELS if level * long >= SMALLEST for tile in cover(width, height, level * long)]
+
+
+def cover(width: int, height: int, side: float) -> list[Region]:
+    """Squares of that side over the whole picture, neighbours sharing at least `OVERLAP` of their side."""
+    return [Region(x, y, side) for y in centres(height, side) for x in centres(width, side)]
+
+
+def centres(length: float, side: float) -> list[float]:
+    """Middles of the spans of length `side` that cover [0, length] evenly; one in the middle when it suffices."""
+    if side >= length:
+        return [length / 2]
+    count = ceil((length - side) / (side * (1 - OVERLAP))) + 1
+    step = (length - side) / (count - 1)
+    return [side / 2 + step * i for i in range(count)]
+
+
+def around(region: Region) -> Region:
+    """The window in which the detection network sees the person of that region at a comfortable size."""
+    return Region(region.x, region.y, region.side * 1.1)
+
+
+class Sweep:
+    """Deals the tiles out over the searches, so that `parts` searches together look at all of them."""
+
+    def __init__(self, width: int, height: int, parts: int) -> None:
+        self.whole, self._tiles = Region.whole(width, height), tiles(width, height)
+        self._parts, self._next = max(parts, 1), 0
+
+    def all(self) -> list[Region]:
+        """The whole picture, then every tile."""
+        return [self.whole, *self._tiles]
+
+    def due(self) -> list[Region]:
+        """The whole picture, then the tiles whose turn it is."""
+        share = self._tiles[self._next :: self._parts]
+        self._next = (self._next + 1) % self._parts
+        return [self.whole, *share]
