@@ -1,0 +1,24 @@
+"""Variants by name: a room's table maps "blazepose" to "detectors.blazepose:BlazePose"; nothing is imported before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from pipeline.errors import UsageError
+
+
+def choose(kind: str, name: str, table: Mapping[str, str]) -> Any:
+    """Import what the table names: `module:attribute`, or a whole module.
+
+    Raises:
+        UsageError: there is no such variant; the nearest name is suggested.
+    """
+    if name not in table:
+        near = get_close_matches(name, table, n=1, cutoff=0.4)
+        raise UsageError(f"no {kind} called {name!r}", f"known: {', '.join(table)}", near[0] if near else "")
+    module, _, attribute = table[name].partition(":")
+    loaded = import_module(module)
+    return getattr(loaded, attribute) if attribute else loaded

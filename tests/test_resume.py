@@ -1,0 +1,112 @@
+"""The same command gives the same bytes; what was interrupted goes on; finished stages are not done again."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from studio.scenes import build
+from studio.write import write
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """One walking actor, two seconds."""
+    path = tmp_path_factory.mktemp("clip") / "walk.mp4"
+    write(build("walk", size=(640, 360), duration=2.0, fps=15), path)
+    return path
+
+
+def start(clip, out, *options):
+    command = [sys.executable, "videopose.py", str(clip), "--out", str(out), *options]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(clip, out, *options):
+    process = start(clip, out, *options)
+    _, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    return (out / "walk" / "poses.npz").read_bytes(), json.loads((out / "walk" / "report.json").read_text())
+
+
+def temporary_files(folder):
+    return [p for p in folder.rglob("*") if p.is_file() and ("tmp" in p.name or p.name.startswith("."))]
+
+
+@pytest.fixture(scope="module")
+def reference(clip, tmp_path_factory):
+    """The bytes and the seconds of an undisturbed run."""
+    begin = time.monotonic()
+    poses, _ = finish(clip, tmp_path_factory.mktemp("reference"))
+    return poses, time.monotonic() - begin
+
+
+def test_twice_the_same_bytes_and_nothing_redone(clip, reference, tmp_path):
+    poses, report = finish(clip, tmp_path)
+    assert poses == reference[0]
+    assert report["reused_stages"] == []
+    film = (tmp_path / "walk" / "side_by_side.mp4").stat().st_mtime_ns
+    again, report = finish(clip, tmp_path)
+    assert again == poses
+    assert {"track", "motion", "mp4", "npz", "csv"} <= set(report["reused_stages"])
+    assert (tmp_path / "walk" / "side_by_side.mp4").stat().st_mtime_ns == film
+
+
+def test_another_lifter_redoes_only_what_changed(clip, tmp_path):
+    first, _ = finish(clip, tmp_path, "--formats", "npz")
+    second, report = finish(clip, tmp_path, "--formats", "npz", "--lifter", "blazepose")
+    assert first != second
+    assert report["reused_stages"] == ["track"] and "detect" not in report["seconds_per_stage"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize("stage", ["detect", "film"])
+def test_interrupt_leaves_nothing_half_written(clip, reference, tmp_path, stage):
+    process = start(clip, tmp_path)
+    deadline = time.monotonic() + 120
+    done = {"detect": lambda: (tmp_path / "walk" / "cache").exists(),
+            "film": lambda: (tmp_path / "walk" / "poses.csv").exists()}[stage]  # fmt: skip
+    while not done() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode in (130, 0), stderr
+    assert "Traceback" not in stderr and temporary_files(tmp_path) == []
+    assert finish(clip, tmp_path)[0] == reference[0]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_killed_at_twenty_moments_it_still_ends_with_the_same_bytes(clip, reference, tmp_path):
+    moments = random.Random(0)
+    poses, whole = reference
+    killed = 0
+    for trial in range(20):
+        out = tmp_path / str(trial)
+        process = start(clip, out)
+        time.sleep(moments.uniform(0.05, 1.0) * whole)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            killed += 1
+        process.communicate()
+        finished = (
+            {p.name.partition("-")[0] for p in (out / "walk" / "cache").glob("*-*.npz")} if out.exists() else set()
+        )
+        again, report = finish(clip, out)
+        assert again == poses
+        if "motion" in finished:
+            assert not {"detect", "track", "lift"} & set(report["seconds_per_stage"])
+        elif "track" in finished:
+            assert not {"detect", "track"} & set(report["seconds_per_stage"])
+        elif "detect" in finished:
+            assert "detect" not in report["seconds_per_stage"]
+        assert temporary_files(out) == []
+    assert killed >= 10, "most runs must have been killed before they ended"
