@@ -1,0 +1,64 @@
+"""Files that are whole or absent: written under a temporary name in the same folder, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import OutputError
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
+
+    Whatever ends the block early, Ctrl-C included, leaves `path` as it was and removes the temporary file. The
+    temporary name keeps the suffix, so that writers which look at it choose the same format. Missing parent folders
+    are made.
+
+    Raises:
+        OutputError: no permission, no space, or the name is a folder.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)  # noqa: PTH105 - Path.replace without its surprise on a missing source
+    except OSError as error:
+        if not _about_the_disk(error):
+            raise
+        raise OutputError(f"cannot write {path}", _reason(error), _hint(error)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+_DISK = {
+    errno.ENOSPC: ("the disk is full", "free some space, or --out DIR on another disk"),
+    errno.EDQUOT: ("the quota is used up", "free some space, or --out DIR on another disk"),
+    errno.EFBIG: ("the file grew larger than allowed here", "--out DIR on another disk"),
+    errno.EACCES: ("no permission to write there", "--out DIR names another place"),
+    errno.EPERM: ("no permission to write there", "--out DIR names another place"),
+    errno.EROFS: ("the disk can only be read", "--out DIR names another place"),
+    errno.ENOTDIR: ("a part of the path is a file, not a folder", "--out DIR names another place"),
+    errno.EEXIST: ("a part of the path is a file, not a folder", "--out DIR names another place"),
+    errno.EISDIR: ("a folder has that name", "remove it, or --out DIR names another place"),
+    errno.ENAMETOOLONG: ("the name is too long", "a shorter file name"),
+    errno.EIO: ("the disk reports an error", "--out DIR on another disk"),
+}
+
+
+def _about_the_disk(error: OSError) -> bool:
+    return error.errno in _DISK
+
+
+def _reason(error: OSError) -> str:
+    return _DISK[error.errno][0]
+
+
+def _hint(error: OSError) -> str:
+    return _DISK[error.errno][1]
