@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.results import Camera, Detections
+from pipeline.results import Camera, Detections, Motion3D, Track2D
 from pipeline.skeletons import skeleton
 
 H36M = skeleton("h36m-23")
 BLAZE = skeleton("blazepose-33")
-STEP, STANCE = 0.68, 0.6  # m per step; share of a leg's cycle on the ground
+STEP, STANCE = 0.55, 0.6  # m per step; share of a leg's cycle on the ground
 SOLE = 0.02  # m from the ground to heel and toe joints
 
 
@@ -87,7 +87,7 @@ def walker(path, times, height=1.7):
         contacts += [part < STANCE] * 2
         swing.append(-0.45 * np.cos(2 * np.pi * (part - STANCE / 2 + 0.5)) * np.interp(times, fine, moving * 1.0))
     bob = 0.02 * s * np.cos(4 * np.pi * gone / (2 * STEP * s))
-    pelvis = np.concatenate([path(times), (SOLE + 0.88 * s + bob)[:, None]], -1)
+    pelvis = np.concatenate([path(times), (SOLE + 0.81 * s + bob)[:, None]], -1)
     joints = body(pelvis, heading, np.stack(ankles, 1), np.stack(pitch, 1), np.stack(swing, 1), height)
     return joints, np.stack(contacts, 1).astype(np.float32)
 
@@ -206,3 +206,31 @@ def _frame(seen, hint):
     boxes = np.concatenate([points.min(1), points.max(1)], 1) if n else np.zeros((0, 4), np.float32)
     following = np.array([hint[s[0]] for s in seen], np.int32)
     return Detections("blazepose-33", boxes, np.full(n, 0.9, np.float32), points, scores, following=following)
+
+
+def observe(joints, camera, times, number=1, noise_px=0.0, pose_m=0.0, contacts=None, rng=None, score=0.9):
+    """A true person as the lifter and tracker would hand it over: Motion3D "root" in camera axes, Track2D."""
+    rng = rng or np.random.default_rng(0)
+    cam = to_camera(joints, camera)
+    frames = np.arange(len(times), dtype=np.int32)
+    pixels = project(blaze(joints), camera)
+    pixels = pixels + noise_px * rng.normal(size=pixels.shape)
+    scores = np.full(pixels.shape[:2], score, np.float32)
+    boxes = np.concatenate([pixels.min(1), pixels.max(1)], 1)
+    pose = cam - cam[:, :1] + pose_m * slow_noise(rng, cam.shape, times) * (np.arange(23) > 0)[:, None]
+    track = Track2D(number, "blazepose-33", frames, pixels.astype(np.float32), scores, frames >= 0, boxes)
+    motion = Motion3D(
+        number, "h36m-23", "root", frames, pose.astype(np.float32), np.full(pose.shape[:2], score, np.float32),
+        np.full((len(times), 3), np.nan, np.float32), frames >= 0, contacts
+    )  # fmt: skip
+    return motion, track
+
+
+def slow_noise(rng, shape, times, seconds=0.15):
+    """Unit noise that neighbouring frames share, like a lifter's."""
+    step = np.median(np.diff(times)) if len(times) > 1 else 1.0
+    keep = np.exp(-step / seconds)
+    noise = rng.normal(size=shape)
+    for t in range(1, len(noise)):
+        noise[t] = keep * noise[t - 1] + np.sqrt(1 - keep**2) * noise[t]
+    return noise

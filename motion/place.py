@@ -1,0 +1,221 @@
+"""From motion relative to the pelvis to metres in the world, with one camera that stands still.
+
+The world: Z up, the floor at z = 0, the origin on the floor under the camera, Y the horizontal direction in which the
+camera looks, X to its right. So the result does not depend on the order of the people.
+Scale: everyone is 1.70 m tall unless `height_m` says how tall the main person is (the one seen in most frames; of
+equals the larger). Where several people stand on one floor, the floor says how tall they are relative to each other,
+as far as the view tells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from motion.bones import bone_lengths, repose, stature
+from motion.ground import Evidence, Floor, fit_floor, gather_evidence
+from motion.stance import feet_of, standing
+from motion.trajectory import Ground, Sight, sight, solve_path
+from pipeline.results import Array, Camera, Motion3D, Track2D
+from pipeline.skeletons import skeleton
+
+MEAN_STATURE_M = 1.70
+STATURE_SPREAD = 0.12  # of its logarithm, over grown-ups and children
+SCALE_ERROR = 0.06  # of the logarithm of a camera height as one person shows it
+FALLBACK_PERCENTILE = 5  # of all lowest feet over time is the floor when nobody is seen to stand
+
+
+@dataclass(frozen=True)
+class Body:
+    """One person on the way: the pose with constant bones, scaled, and where the pelvis is in camera axes."""
+
+    motion: Motion3D
+    seen: Sight
+    times: Array  # (T,) s
+    pose: Array  # (T,K,3) m relative to the pelvis
+    path: Array  # (T,3) m
+    contact: Array  # (T,F) in [0,1]
+    stature: float = MEAN_STATURE_M  # m
+
+    @property
+    def joints(self) -> Array:
+        return self.pose + self.path[:, None]
+
+
+@dataclass(frozen=True)
+class Placement:
+    motions: list[Motion3D]  # frame "world"
+    camera: Camera
+    quality: dict[str, Any]
+
+
+def place(
+    motions: list[Motion3D], tracks: list[Track2D], camera: Camera, times: Array, height_m: float | None = None
+) -> tuple[list[Motion3D], Camera]:
+    """`placement` without its quality."""
+    placed = placement(motions, tracks, camera, times, height_m)
+    return placed.motions, placed.camera
+
+
+def placement(
+    motions: list[Motion3D], tracks: list[Track2D], camera: Camera, times: Array, height_m: float | None = None
+) -> Placement:
+    """Put everyone on one floor.
+
+    Args:
+        motions: frame "root": m relative to the pelvis, camera axes, of about a mean-sized person.
+        tracks: the 2D tracks they were lifted from, in the same order and of the same frames.
+        camera: its `camera_to_world` is not read.
+        times: (T_clip,) s.
+        height_m: standing height of the main person, heel to top of the head.
+
+    Returns:
+        Motions in the world (NaN where the lifted pose is), the camera with `camera_to_world`, and a quality report:
+        `up` ("feet" or "prior": what tells most of the up direction), `tilt_error_deg`, `floor` ("feet" or "guess"),
+        `stances`, `scale` and where it came from, `stature_m` and `reprojection_px` (median) per person id.
+
+    Raises:
+        ValueError: motions and tracks do not belong together, or a motion is not relative to the pelvis.
+    """
+    if len(motions) != len(tracks) or any(m.id != t.id for m, t in zip(motions, tracks, strict=False)):
+        raise ValueError("motions and tracks must be of the same people in the same order")
+    if not motions:
+        return Placement([], replace(camera, camera_to_world=world_axes(np.array([0.0, -1, 0]), 1.5)), {})
+    times = np.asarray(times, float)
+    bodies = [_body(m, t, camera, times) for m, t in zip(motions, tracks, strict=True)]
+    main = _main(bodies)
+    if height_m is not None:
+        bodies[main] = _scaled(bodies[main], height_m / MEAN_STATURE_M)
+    floor = fit_floor([_evidence(body) for body in bodies])
+    bodies, factors = _tie_scales(bodies, floor, main if height_m is not None else None)
+    ground, guessed = _ground(bodies, floor, factors)
+    bodies = [_on_ground(body, ground) for body in bodies]
+    camera = replace(camera, camera_to_world=world_axes(ground.up, ground.height))
+    quality = _quality(bodies, camera, floor, guessed, main if height_m is not None else None)
+    return Placement([_to_world(body, camera) for body in bodies], camera, quality)
+
+
+def _body(motion: Motion3D, track: Track2D, camera: Camera, clip_times: Array) -> Body:
+    if motion.frame != "root":
+        raise ValueError(f"person {motion.id}: expected a motion relative to the pelvis, got {motion.frame!r}")
+    bones = skeleton(motion.skeleton)
+    lengths = bone_lengths(motion.joints, motion.scores, bones)
+    pose = repose(motion.joints, lengths, bones) * (MEAN_STATURE_M / stature(lengths, bones))
+    pose = pose - pose[:, :1]
+    times = clip_times[motion.frames]
+    seen = sight(motion, track, camera)
+    path = solve_path(pose, seen, times)
+    return Body(motion, seen, times, pose, path, _contact(motion, seen, pose + path[:, None], times))
+
+
+def _contact(motion: Motion3D, seen: Sight, joints: Array, times: Array) -> Array:
+    """(T,F): the lifter's contacts or slow low feet, times how well the foot is seen."""
+    bones = skeleton(motion.skeleton)
+    feet = feet_of(bones)
+    visible = np.maximum(seen.weights[:, feet.joints], seen.weights[:, feet.ankles])
+    if motion.contacts is not None and motion.contacts.shape[1] == len(feet.joints):
+        touching = np.nan_to_num(motion.contacts)
+    else:
+        upwards = np.nanmean(joints[:, bones.index("thorax")[0]] - joints[:, bones.index("pelvis")[0]], axis=0)
+        touching = standing(joints[:, feet.joints], upwards / np.linalg.norm(upwards), times)
+    return touching * np.clip(visible / 0.5, 0, 1) * np.isfinite(joints[:, feet.joints]).all(-1)
+
+
+def _main(bodies: list[Body]) -> int:
+    """Seen in most frames; of equals the one larger in the picture."""
+    size = [float(np.nanmedian(1 / body.path[:, 2])) for body in bodies]
+    return max(range(len(bodies)), key=lambda k: (int(bodies[k].motion.observed.sum()), size[k]))
+
+
+def _scaled(body: Body, factor: float) -> Body:
+    return replace(body, pose=body.pose * factor, path=body.path * factor, stature=body.stature * factor)
+
+
+def _evidence(body: Body) -> Evidence:
+    bones = skeleton(body.motion.skeleton)
+    feet = feet_of(bones)
+    return gather_evidence(body.joints, feet.joints, feet.rest_m, body.contact, body.times, bones)
+
+
+def _tie_scales(bodies: list[Body], floor: Floor, fixed: int | None) -> tuple[list[Body], Array]:
+    """Everyone's floor becomes one: factors near 1 (`STATURE_SPREAD`) that bring the camera heights together."""
+    heights = floor.heights
+    known = np.isfinite(heights) & (heights > 0.3)
+    if known.sum() < 2:
+        return bodies, np.ones(len(bodies))
+    away = np.array([float(np.nanmedian(body.path[:, 2])) for body in bodies])
+    tilted = (away - away[known].mean()) * floor.tilt_error
+    unsure = SCALE_ERROR**2 + (np.hypot(np.nan_to_num(floor.height_errors), tilted) / np.where(known, heights, 1)) ** 2
+    prior = np.full(len(bodies), STATURE_SPREAD**2)
+    if fixed is not None:
+        prior[fixed] = 0.0
+    log = np.log(np.where(known, heights, 1.0))
+    weight = known / (prior + unsure)
+    common = (weight * log).sum() / weight.sum()
+    factors = np.exp(np.where(known, prior / (prior + unsure) * (common - log), 0.0))
+    return [_scaled(body, f) for body, f in zip(bodies, factors, strict=True)], factors
+
+
+def _ground(bodies: list[Body], floor: Floor, factors: Array) -> tuple[Ground, bool]:
+    """One floor for all; where nobody was seen to stand, the lowest feet over time."""
+    heights = floor.heights * factors
+    known = np.isfinite(heights)
+    if known.any():
+        weight = 1 / (floor.height_errors[known] ** 2 + 0.01**2)
+        return Ground(floor.up, float((weight * heights[known]).sum() / weight.sum())), False
+    lowest = []
+    for body in bodies:
+        feet = feet_of(skeleton(body.motion.skeleton))
+        above = (body.joints[:, feet.joints] @ floor.up).min(1) - feet.rest_m
+        lowest.append(np.nanpercentile(above, FALLBACK_PERCENTILE) if np.isfinite(above).any() else np.nan)
+    guess = -float(np.nanmin(lowest)) if np.isfinite(lowest).any() else 1.5
+    return Ground(floor.up, guess), True
+
+
+def _on_ground(body: Body, ground: Ground) -> Body:
+    """The path once more, knowing the floor: standing feet stay where they are, on it."""
+    feet = feet_of(skeleton(body.motion.skeleton))
+    above = Ground(ground.up, ground.height - feet.rest_m)
+    return replace(body, path=solve_path(body.pose, body.seen, body.times, above, (feet.joints, body.contact)))
+
+
+def world_axes(up: Array, height: float) -> Array:
+    """(4,4) camera to world: origin on the floor under the camera, Z `up`, Y the horizontal view direction."""
+    ahead = np.array([0.0, 0.0, 1.0]) - up[2] * up
+    if np.linalg.norm(ahead) < 1e-6:  # looking straight up or down: the picture's top is ahead
+        ahead = np.array([0.0, -1.0, 0.0]) + up[1] * up
+    ahead = ahead / np.linalg.norm(ahead)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([np.cross(ahead, up), ahead, up])
+    pose[2, 3] = height
+    return pose
+
+
+def _to_world(body: Body, camera: Camera) -> Motion3D:
+    pose = camera.camera_to_world
+    joints = body.joints @ pose[:3, :3].T + pose[:3, 3]
+    root = body.path @ pose[:3, :3].T + pose[:3, 3]
+    root = np.where(np.isfinite(joints[:, 0]), root, np.nan)
+    return replace(body.motion, frame="world", joints=joints.astype(np.float32), root=root.astype(np.float32))
+
+
+def _quality(bodies: list[Body], camera: Camera, floor: Floor, guessed: bool, fixed: int | None) -> dict[str, Any]:
+    return {
+        "up": "feet" if floor.stances and floor.tilt_error < np.radians(4) else "prior",
+        "tilt_error_deg": round(float(np.degrees(floor.tilt_error)), 2),
+        "floor": "guess" if guessed else "feet",
+        "stances": floor.stances,
+        "stature_m": {b.motion.id: round(b.stature, 3) for b in bodies},
+        "scale": "mean stature" if fixed is None else f"height given for person {bodies[fixed].motion.id}",
+        "reprojection_px": {b.motion.id: round(_reprojection(b, camera), 2) for b in bodies},
+    }
+
+
+def _reprojection(body: Body, camera: Camera) -> float:
+    joints = body.joints
+    with np.errstate(invalid="ignore"):
+        miss = np.linalg.norm(joints[..., :2] / joints[..., 2:] - body.seen.rays, axis=-1)
+    miss = miss[(body.seen.weights > 0.3) & np.isfinite(miss)]
+    return float(np.median(miss) * camera.matrix[0, 0]) if len(miss) else float("nan")
