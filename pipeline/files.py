@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import errno
-import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import OutputError
@@ -28,13 +27,15 @@ def atomic(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        os.replace(temporary, path)  # noqa: PTH105 - Path.replace without its surprise on a missing source
+        temporary.replace(path)
     except OSError as error:
-        if not _about_the_disk(error):
+        if error.errno not in _DISK:
             raise
-        raise OutputError(f"cannot write {path}", _reason(error), _hint(error)) from error
+        why, hint = _DISK[error.errno]
+        raise OutputError(f"cannot write {path}", why, hint) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 _DISK = {
@@ -50,15 +51,3 @@ _DISK = {
     errno.ENAMETOOLONG: ("the name is too long", "a shorter file name"),
     errno.EIO: ("the disk reports an error", "--out DIR on another disk"),
 }
-
-
-def _about_the_disk(error: OSError) -> bool:
-    return error.errno in _DISK
-
-
-def _reason(error: OSError) -> str:
-    return _DISK[error.errno][0]
-
-
-def _hint(error: OSError) -> str:
-    return _DISK[error.errno][1]

@@ -1,0 +1,117 @@
+"""poses.npz, schema 1: everything that was found, as arrays with the clip's frames as the common axis.
+
+P people, T frames of the clip, J detector keypoints, K 3D joints (the first 17 are Human3.6M's); NaN where a person is
+absent.
+
+    schema             ()         1
+    times              (T,)       s
+    frame_size         (2,)       px, width and height
+    person_ids         (P,)
+    observed           (P,T)      bool: the detector saw the person
+    joint_names        (K,)
+    joints_camera_m    (P,T,K,3)  m, camera axes: x right, y down, z forward
+    joints_world_m     (P,T,K,3)  m, Z up, floor at z = 0
+    joint_scores       (P,T,K)    0 to 1
+    keypoint_names     (J,)
+    keypoints_px       (P,T,J,2)  px, integer pixel centres
+    keypoint_scores    (P,T,J)    0 to 1
+    camera_matrix      (3,3)      px
+    distortion         (5,)       k1 k2 p1 p2 k3, as OpenCV has them
+    camera_to_world    (4,4), or (T,4,4) where the camera moves
+    contacts           (P,T,4)    0 to 1, only where known: the foot points in `contact_names` touch the ground
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.files import atomic
+from pipeline.results import Array, Camera, Motion3D, Scene, Track2D
+from pipeline.skeletons import skeleton
+
+SCHEMA = 1
+CONTACTS = ("left_heel", "left_toe", "right_heel", "right_toe")
+
+
+def write(scene: Scene, path: str | Path) -> None:
+    """Write the scene; the same scene gives the same bytes.
+
+    Raises:
+        OutputError: the file cannot be written.
+        ValueError: people with different skeletons.
+    """
+    content = arrays(scene)
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **content)
+
+
+def read(path: str | Path) -> dict[str, Array]:
+    """All arrays of a file that `write` made. Raises OSError, ValueError."""
+    with np.load(path, allow_pickle=False) as stored:
+        content = {name: stored[name] for name in stored.files}
+    if "schema" not in content or int(content["schema"]) != SCHEMA:
+        raise ValueError(f"{path} does not follow schema {SCHEMA} of poses.npz")
+    return content
+
+
+def arrays(scene: Scene) -> dict[str, Array]:
+    """The scene as the arrays of schema 1."""
+    frames, people, tracks = len(scene.clip.times), scene.people, scene.tracks
+    joint_names = skeleton(_common([p.skeleton for p in people]) or "h36m-23").joints
+    track_skeleton = _common([t.skeleton for t in tracks])
+    keypoint_names = skeleton(track_skeleton).joints if track_skeleton else ()
+    joints, keypoints = (len(joint_names), 3), (len(keypoint_names), 2)
+    content = {
+        "schema": np.int64(SCHEMA),
+        "times": np.asarray(scene.clip.times, np.float64),
+        "frame_size": np.array([scene.clip.width, scene.clip.height], np.int64),
+        "person_ids": np.array([p.id for p in people], np.int64),
+        "observed": _spread(people, "observed", frames, (), False),
+        "joint_names": np.array(joint_names, np.str_),
+        "joints_camera_m": _in_camera(people, scene.camera, frames, joints),
+        "joints_world_m": _spread(people, "joints", frames, joints, np.float32(np.nan)),
+        "joint_scores": _spread(people, "scores", frames, joints[:1], np.float32(0)),
+        "keypoint_names": np.array(keypoint_names, np.str_),
+        "keypoints_px": _spread(tracks, "keypoints", frames, keypoints, np.float32(np.nan)),
+        "keypoint_scores": _spread(tracks, "scores", frames, keypoints[:1], np.float32(0)),
+        "camera_matrix": np.asarray(scene.camera.matrix, np.float64),
+        "distortion": np.asarray(scene.camera.distortion, np.float64),
+        "camera_to_world": np.asarray(scene.camera.camera_to_world, np.float64),
+    }
+    if any(person.contacts is not None for person in people):
+        content["contacts"] = _spread(people, "contacts", frames, (4,), np.float32(np.nan))
+        content["contact_names"] = np.array(CONTACTS, np.str_)
+    return content
+
+
+def _common(names: Sequence[str]) -> str:
+    if len(set(names)) > 1:
+        raise ValueError(f"people with different skeletons in one file: {', '.join(sorted(set(names)))}")
+    return names[0] if names else ""
+
+
+def _spread(
+    people: Sequence[Motion3D] | Sequence[Track2D], field: str, frames: int, shape: tuple[int, ...], blank: object
+) -> Array:
+    """(P,T,*shape): each person's rows at their frames of the clip, `blank` elsewhere."""
+    out = np.full((len(people), frames, *shape), blank)
+    for row, person in zip(out, people, strict=True):
+        values = getattr(person, field)
+        if values is not None:
+            row[person.frames] = values
+    return out
+
+
+def _in_camera(people: Sequence[Motion3D], camera: Camera, frames: int, shape: tuple[int, int]) -> Array:
+    """(P,T,K,3) float32 m in the camera's frame."""
+    out = np.full((len(people), frames, *shape), np.float32(np.nan))
+    for row, person in zip(out, people, strict=True):
+        to_camera = camera.world_to_camera
+        if to_camera.ndim == 3:
+            to_camera = to_camera[person.frames]
+        rotation, shift = to_camera[..., :3, :3], to_camera[..., None, :3, 3]
+        row[person.frames] = person.joints @ np.swapaxes(rotation, -1, -2) + shift
+    return out
