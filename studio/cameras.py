@@ -1,0 +1,130 @@
+"""Cameras: how they are built, aimed and moved. A moving camera is a function of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from pipeline.results import Camera
+from studio.rotations import Array
+
+CameraPath = Callable[[float], Camera]  # time s -> the camera at that moment
+
+
+def look_at(
+    eye: tuple[float, float, float],
+    target: tuple[float, float, float],
+    size: tuple[int, int] = (1280, 720),
+    fov: float = 50.0,
+    roll: float = 0.0,
+    distortion: tuple[float, float, float, float, float] = (0, 0, 0, 0, 0),
+) -> Camera:
+    """A camera at `eye` (m, world) that sees `target` in the middle of its picture.
+
+    Args:
+        size: width, height px.
+        fov: horizontal field of view in degrees (of the picture without distortion).
+        roll: rad, positive turns the picture's content to the left.
+        distortion: k1 k2 p1 p2 k3.
+
+    Raises:
+        ValueError: the eye is at the target, or looks straight up or down.
+    """
+    forward = np.subtract(target, eye).astype(np.float64)
+    right = np.cross(forward, [0, 0, 1.0])
+    if np.linalg.norm(right) < 1e-9:
+        raise ValueError("a camera needs a target that is not straight above, below or at its place")
+    forward, right = forward / np.linalg.norm(forward), right / np.linalg.norm(right)
+    down = np.cross(forward, right)
+    c, s = np.cos(roll), np.sin(roll)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([c * right + s * down, c * down - s * right, forward], axis=1)
+    pose[:3, 3] = eye
+    focal = size[0] / 2 / np.tan(np.radians(fov) / 2)
+    matrix = np.array([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1.0]])
+    return Camera(matrix, tuple(size), np.array(distortion, dtype=np.float64), pose, "studio")
+
+
+def still(camera: Camera) -> CameraPath:
+    """A camera on a tripod."""
+    return lambda time: camera
+
+
+def orbit(centre: tuple[float, float, float], radius: float, height: float, rate: float, start: float = 0.0,
+          size: tuple[int, int] = (1280, 720), fov: float = 50.0) -> CameraPath:  # fmt: skip
+    """Round `centre` (m) at `radius` and `height` by `rate` rad/s, always looking at it."""
+
+    def at(time: float) -> Camera:
+        angle = start + rate * time
+        eye = (centre[0] + radius * np.cos(angle), centre[1] + radius * np.sin(angle), height)
+        return look_at(eye, centre, size, fov)
+
+    return at
+
+
+def moving(
+    eye: Callable[[float], tuple[float, float, float]],
+    target: Callable[[float], tuple[float, float, float]],
+    size: tuple[int, int] = (1280, 720),
+    fov: float = 50.0,
+) -> CameraPath:
+    """Pan (moving target), dolly (moving eye) or both."""
+    return lambda time: look_at(eye(time), target(time), size, fov)
+
+
+def shaken(path: CameraPath, amount: float = 0.006, seed: int = 0) -> CameraPath:
+    """The same camera in a hand: slow smooth turns of about `amount` rad."""
+    rng = np.random.default_rng([seed, 7])
+    rates, phases = rng.uniform(1.5, 7.0, (3, 3)), rng.uniform(0, 2 * np.pi, (3, 3))
+
+    def at(time: float) -> Camera:
+        camera = path(time)
+        turn = amount * np.sin(rates * time + phases).mean(axis=1)
+        pose = camera.camera_to_world.copy()
+        pose[:3, :3] = pose[:3, :3] @ cv2.Rodrigues(turn)[0]
+        return replace(camera, camera_to_world=pose)
+
+    return at
+
+
+def project(camera: Camera, points: Array) -> tuple[Array, Array]:
+    """World points (...,3) m to pixels (...,2) and depths (...,) m, with the camera's distortion.
+
+    The same model as `cv2.projectPoints`. Points that are not in front of the camera give NaN pixels.
+    """
+    pose = camera.world_to_camera
+    local = np.asarray(points, dtype=np.float64) @ pose[:3, :3].T + pose[:3, 3]
+    depth = local[..., 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        flat = np.where(depth[..., None] > 1e-6, local[..., :2] / depth[..., None], np.nan)
+    return to_pixels(camera, flat), depth
+
+
+def to_pixels(camera: Camera, flat: Array) -> Array:
+    """Directions (...,2) = (x/z, y/z) to pixels (...,2)."""
+    k1, k2, p1, p2, k3 = camera.distortion
+    x, y = flat[..., 0], flat[..., 1]
+    r = x * x + y * y
+    radial = 1 + r * (k1 + r * (k2 + r * k3))
+    bent_x = x * radial + 2 * p1 * x * y + p2 * (r + 2 * x * x)
+    bent_y = y * radial + p1 * (r + 2 * y * y) + 2 * p2 * x * y
+    (fx, _, cx), (_, fy, cy) = camera.matrix[0], camera.matrix[1]
+    return np.stack([fx * bent_x + cx, fy * bent_y + cy], axis=-1)
+
+
+def ray_grid(camera: Camera) -> tuple[Array, Array]:
+    """(H,W) float32 each: x/z and y/z of the ray through every pixel's centre, distortion undone."""
+    width, height = camera.size
+    if not np.any(camera.distortion):
+        (fx, _, cx), (_, fy, cy) = camera.matrix[0], camera.matrix[1]
+        u = ((np.arange(width) - cx) / fx).astype(np.float32)
+        v = ((np.arange(height) - cy) / fy).astype(np.float32)
+        return np.broadcast_to(u, (height, width)), np.broadcast_to(v[:, None], (height, width))
+    pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).reshape(-1, 1, 2).astype(np.float64)
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-8)
+    flat = cv2.undistortPointsIter(pixels, camera.matrix, camera.distortion, np.eye(3), np.eye(3), criteria)
+    flat = flat.reshape(height, width, 2).astype(np.float32)
+    return np.ascontiguousarray(flat[..., 0]), np.ascontiguousarray(flat[..., 1])
