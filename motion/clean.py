@@ -1,0 +1,80 @@
+"""Clean 3D motion in the world: gaps, filter, constant bones, standing feet. Spans are in seconds, never in frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from motion.bones import bone_lengths, repose
+from motion.feet import lock_feet
+from motion.filters import lowpass_known, runs
+from motion.gaps import fill
+from motion.stance import feet_of, standing
+from pipeline.errors import UsageError
+from pipeline.results import Array, Motion3D
+from pipeline.skeletons import skeleton
+
+CUTOFF_HZ = 6.0
+MAX_GAP_S = 0.5
+
+
+def clean(
+    motions: list[Motion3D],
+    times: Array,
+    cutoff_hz: float = CUTOFF_HZ,
+    max_gap_s: float = MAX_GAP_S,
+    feet: bool = True,
+) -> list[Motion3D]:
+    """Everyone cleaned; ids, frames, contacts and `observed` stay.
+
+    Args:
+        motions: frame "world".
+        times: (T_clip,) s.
+        cutoff_hz: of the zero-phase low-pass filter on pose and path; 0 turns it off.
+        max_gap_s: longer gaps stay NaN.
+        feet: hold standing feet in place.
+
+    Raises:
+        UsageError: a negative cut-off or gap.
+        ValueError: a motion in another frame.
+    """
+    if cutoff_hz < 0 or max_gap_s < 0:
+        raise UsageError("the filter's cut-off and the longest gap cannot be negative")
+    return [_clean_one(motion, np.asarray(times, float), cutoff_hz, max_gap_s, feet) for motion in motions]
+
+
+def _clean_one(motion: Motion3D, clip_times: Array, cutoff_hz: float, max_gap_s: float, feet: bool) -> Motion3D:
+    if motion.frame != "world":
+        raise ValueError(f"person {motion.id}: cleaning works in the world, got {motion.frame!r}")
+    if not np.isfinite(motion.joints).all(-1).any():
+        return motion
+    times, bones = clip_times[motion.frames], skeleton(motion.skeleton)
+    root = motion.joints[:, :1].astype(float)
+    parts = np.concatenate([root, motion.joints - root], axis=1)  # the path, then the pose about it
+    parts, scores = fill(parts, np.concatenate([motion.scores[:, :1], motion.scores], 1), times, max_gap_s)
+    if cutoff_hz > 0:
+        parts = lowpass_known(parts, times, cutoff_hz)
+    pose, path = parts[:, 1:], parts[:, :1]
+    lengths = bone_lengths(motion.joints, motion.scores, bones)
+    joints = repose(pose, lengths, bones) + path
+    if feet:
+        _stand(motion, joints, times)
+    known = np.isfinite(joints).all(-1)
+    joints = np.where(known[..., None], joints, np.nan).astype(np.float32)
+    return replace(
+        motion, joints=joints, root=joints[:, 0], scores=np.where(known, scores[:, 1:], 0).astype(np.float32)
+    )
+
+
+def _stand(motion: Motion3D, joints: Array, times: Array) -> None:
+    """Lock the feet of every unbroken run of whole poses, in place."""
+    bones = skeleton(motion.skeleton)
+    points = feet_of(bones).joints
+    for begin, end in runs(np.isfinite(joints).all((1, 2))):
+        rows = slice(begin, end)
+        if motion.contacts is not None and motion.contacts.shape[1] == len(points):
+            contact = np.nan_to_num(motion.contacts[rows])
+        else:
+            contact = standing(joints[rows][:, points], np.array([0.0, 0, 1]), times[rows])
+        joints[rows] = lock_feet(joints[rows], contact, times[rows], bones)
