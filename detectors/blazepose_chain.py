@@ -23,7 +23,8 @@ class Chain:
     id: int
     poses: dict[int, Pose] = field(default_factory=dict)
     appearance: dict[int, Array] = field(default_factory=dict)
-    confirmed: list[float] = field(default_factory=list)  # score at each search, 0 where nothing agreed
+    confirmed: dict[int, float] = field(default_factory=dict)  # frame -> score, 0 where nothing agreed
+    born: int = 0  # frame in which the person was found
     alive: bool = True
 
     @property
@@ -33,6 +34,24 @@ class Chain:
     @property
     def last(self) -> int:
         return max(self.poses)
+
+    def doubted(self) -> bool:
+        """The detection network saw nobody there three times running."""
+        scores = list(self.confirmed.values())[-3:]
+        return len(scores) == 3 and not any(scores)
+
+    def end_at(self, index: int) -> None:
+        """Forget everything after that frame; the chain is followed no more."""
+        self.poses = {i: pose for i, pose in self.poses.items() if i <= index}
+        self.alive = False
+
+
+def real(chain: Chain, fps: float, frames: int) -> bool:
+    """Not a phantom: the detection network agreed most of the time, and it was there for more than a moment."""
+    if not chain.poses:
+        return False
+    scores = list(chain.confirmed.values())
+    return len(chain.poses) >= min(0.2 * fps, frames) and sum(scores) / len(scores) >= 0.45
 
 
 def next_region(pose: Pose) -> Region:
@@ -52,9 +71,8 @@ def predict(poses: list[Pose], steps: int) -> Region:
         return last
     time = np.arange(len(regions)) - (len(regions) - 1.0)
     centred = time - time.mean()
-    centres = np.array([[r.x, r.y] for r in regions])
-    speed = centred @ centres / (centred @ centred)
-    x, y = centres.mean(axis=0) + speed * (steps - time.mean())
+    places = np.array([[r.x, r.y, wrap(r.turn - last.turn)] for r in regions])
+    speed = centred @ places / (centred @ centred)
+    x, y, turn = places.mean(axis=0) + speed * (steps - time.mean())
     side = exp(sum(log(r.side) for r in regions) / len(regions))
-    turn = wrap(last.turn + sum(wrap(r.turn - last.turn) for r in regions) / len(regions))
-    return Region(float(x), float(y), side, turn)
+    return Region(float(x), float(y), side, wrap(last.turn + float(turn)))

@@ -5,6 +5,7 @@ All lengths are compared with the person's own size in the picture, so no test k
 
 from __future__ import annotations
 
+from math import hypot, log
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ LIMBS = BLAZEPOSE.index(
         for side in ("left", "right")
     )
 )
+FACE = list(range(BLAZEPOSE.joints.index("right_mouth") + 1))
 MIRROR = np.array(BLAZEPOSE.mirror)
 
 
@@ -58,18 +60,27 @@ def plausible(pose: Pose, width: int, height: int, least_flag: float) -> bool:
     return trunk > 0.04 * size and 0.5 < span < 2.6 and inside(pose, width, height)[LIMBS].sum() >= 3
 
 
+def distance(one: Region, other: Region) -> float:
+    """How unlike two regions are: distance of the centres in sides, plus the logarithm of the ratio of sides."""
+    gap = hypot(one.x - other.x, one.y - other.y) / min(one.side, other.side)
+    return gap + abs(log(one.side / other.side))
+
+
 def agree(one: Region, other: Region, reach: float = 0.25) -> bool:
     """Two regions that hold the same person: near each other and of like size."""
     side = min(one.side, other.side)
-    near = np.hypot(one.x - other.x, one.y - other.y) < reach * side
-    return bool(near and max(one.side, other.side) < 1.7 * side)
+    near = hypot(one.x - other.x, one.y - other.y) < reach * side
+    return near and max(one.side, other.side) < 1.7 * side
 
 
 def same_body(one: Pose, other: Pose) -> bool:
-    """Two poses that are one person read twice: torso on torso, like size, limbs on limbs (whatever their sides)."""
-    size = max(extent(one), extent(other))
+    """Two poses that are one person read twice: head on head, or torso on torso and limbs on limbs (of any side)."""
+    size, least = sorted((extent(one), extent(other)), reverse=True)
+    heads = one.points[FACE].mean(axis=0) - other.points[FACE].mean(axis=0)
+    if np.linalg.norm(heads) < 0.05 * least:
+        return True
     (centre, _), (middle, _) = torso(one), torso(other)
-    if np.linalg.norm(centre - middle) > 0.15 * size or min(extent(one), extent(other)) < 0.5 * size:
+    if np.linalg.norm(centre - middle) > 0.15 * size or least < 0.5 * size:
         return False
     straight = np.linalg.norm(one.points[LIMBS] - other.points[LIMBS], axis=1)
     crossed = np.linalg.norm(one.points[MIRROR[LIMBS]] - other.points[LIMBS], axis=1)

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import radians
 from typing import Any
 
-from detectors.blazepose_chain import Chain, next_region, predict
+from detectors.blazepose_chain import Chain, next_region, predict, real
 from detectors.blazepose_checks import agree, plausible, quality, same_body
-from detectors.blazepose_networks import Networks, Pose, PoseJob
+from detectors.blazepose_networks import Candidate, Networks, Pose, PoseJob
 from detectors.blazepose_picture import Picture
-from detectors.blazepose_region import Region
-from detectors.blazepose_search import confirmation, new_people
+from detectors.blazepose_region import Region, wrap
+from detectors.blazepose_search import confirmations, new_people
 from detectors.blazepose_windows import Sweep, around
 
+RESCUE_TURNS = (-60, -30, 30, 60)  # degrees, for people who turn in the air
 MEMORY = 192 << 20  # bytes of frames kept for following backwards
 
 
@@ -29,6 +31,7 @@ class Pace:
 
     period: int  # frames between two searches
     sweep: int  # searches until every tile was looked at
+    probation: int  # frames after which somebody new is looked at again
     ahead: int  # frames under way at once: 1 reads a frame only when the one before is known
     history: int  # poses that the prediction of the next region is fitted to
 
@@ -38,6 +41,7 @@ class Pace:
         return cls(
             period=max(1, round(0.4 * fps)),
             sweep=5,
+            probation=max(1, round(0.15 * fps)),
             ahead=2 if fps >= 20 else 1,
             history=max(2, round(0.1 * fps) + 1),
         )
@@ -73,7 +77,10 @@ class Following:
         self._under_way.append((index, self._start(index, picture)))
         if index % self._pace.period == 0:
             self.finish()
-            self._search(index, picture)
+            self._search(index, picture, self._sweep.all() if index == 0 else self._sweep.due())
+        elif young := [chain for chain in self.live if chain.born + self._pace.probation == index]:
+            self.finish()
+            self._confirm(index, picture, [chain for chain in young if chain.alive])
 
     def finish(self) -> None:
         """Wait for everything under way."""
@@ -118,12 +125,12 @@ class Following:
         """Look again for somebody who was lost, with the detection network round where they should be."""
         picture = next(p for i, p in self._recent if i == index)
         candidates = self._networks.detect(picture, [around(region)], 0.5)[0]
-        regions = [c.region for c in candidates if agree(c.region, region, reach=0.35)]
-        for pose in self._networks.poses(picture, regions[:1]):
-            others = [other.poses[index] for other in self.chains if other is not chain and index in other.poses]
-            if self._good(pose) and not any(same_body(pose, other) for other in others):
-                return pose
-        return None
+        regions = [c.region for c in candidates if agree(c.region, region, reach=0.35)][:1]
+        turned = [region.turned(wrap(region.turn + radians(turn))) for turn in RESCUE_TURNS]
+        others = [other.poses[index] for other in self.chains if other is not chain and index in other.poses]
+        poses = self._networks.poses(picture, [*regions, *turned])
+        poses = [pose for pose in poses if self._good(pose) and not any(same_body(pose, other) for other in others)]
+        return max(poses, key=quality, default=None)
 
     def _part(self, index: int) -> None:
         """Where two chains fell on one body, end the one that leapt there."""
@@ -145,20 +152,31 @@ class Following:
         leap = ((expected.x - now.x) ** 2 + (expected.y - now.y) ** 2) ** 0.5 / expected.side
         return round(leap + abs(expected.side / now.side - 1), 2), -quality(chain.poses[index])
 
-    def _search(self, index: int, picture: Picture) -> None:
-        live = self.live
-        windows = self._sweep.all() if index == 0 else self._sweep.due()
-        own = [around(next_region(chain.poses[index])) for chain in live]
-        results = self._networks.detect(picture, [*windows, *own], 0.4)
+    def _search(self, index: int, picture: Picture, windows: Sequence[Region]) -> None:
+        results = self._networks.detect(picture, windows, 0.4)
         found = [(c, i > 0) for i, result in enumerate(results) for c in result]
-        for chain in live:
-            chain.confirmed.append(confirmation(chain.poses[index], found))
+        found += self._confirm(index, picture, self.live, [c for c, _ in found])
         born = []
-        for pose, score in new_people(self._networks, picture, found, [chain.poses[index] for chain in live]):
-            chain = Chain(len(self.chains), {index: pose}, confirmed=[score])
+        for pose, score in new_people(self._networks, picture, found, [chain.poses[index] for chain in self.live]):
+            chain = Chain(len(self.chains), {index: pose}, confirmed={index: score}, born=index)
             self.chains.append(chain)
             born.append(chain)
         self.back(born, [item for item in self._recent if item[0] < index])
+
+    def _confirm(
+        self, index: int, picture: Picture, chains: Sequence[Chain], found: Sequence[Candidate] = ()
+    ) -> list[tuple[Candidate, bool]]:
+        """Ask the detection network about people who are followed; the candidates in their windows, as of tiles."""
+        windows = [around(next_region(chain.poses[index])) for chain in chains]
+        closer = [c for result in self._networks.detect(picture, windows, 0.4) for c in result]
+        live = self.live
+        scores = confirmations([chain.poses[index] for chain in live], [*found, *closer])
+        for chain, score in zip(live, scores, strict=True):
+            if chain in chains:
+                chain.confirmed[index] = score
+                if chain.doubted():
+                    chain.end_at(max(i for i, score in chain.confirmed.items() if score > 0))
+        return [(c, True) for c in closer]
 
     def back(self, people: Sequence[Chain], frames: Sequence[tuple[int, Picture]]) -> None:
         """Follow people backwards through `frames` (ascending); who is still seen at the end is `unfinished`."""
@@ -213,4 +231,4 @@ def follow(networks: Networks, clip: Any, progress: Callable[[int], None] | None
         start = max(0, stop - following.memory)
         frames = [(start + i, Picture(pixels)) for i, pixels in enumerate(clip.frames(start, stop))]
         following.back(people, frames)
-    return following.chains
+    return [chain for chain in following.chains if real(chain, info.fps, len(info.times))]

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from detectors.blazepose_chain import next_region
-from detectors.blazepose_checks import agree, plausible, quality, same_body
+from detectors.blazepose_checks import agree, distance, plausible, quality, same_body
 from detectors.blazepose_networks import Candidate, Networks, Pose
 from detectors.blazepose_picture import Picture
 from detectors.blazepose_region import Region
+from detectors.blazepose_windows import around
 
-
-@dataclass(frozen=True)
-class Proof:
-    """What is asked of a candidate before it counts as a person."""
-
-    score: float  # of the detection network
-    flag: float  # of the landmark network
-
-
-WHOLE = (Proof(0.7, 0.5), Proof(0.5, 0.9))  # either is enough
-TILE = (Proof(0.7, 0.9),)
+SUSPECTED, SURE = 0.5, 0.7  # scores of the detection network
+LIKELY, CERTAIN = 0.5, 0.9  # flags of the landmark network
 
 
 def new_people(
@@ -29,37 +20,48 @@ def new_people(
 ) -> list[tuple[Pose, float]]:
     """The people among `found` who are none of `known`, with the detection network's score.
 
+    Each suspect is looked at once more by the detection network, in the middle of a window of fitting size, and
+    only candidates that fit nobody else better speak for them. Tiles cut people and see them in posts and cables:
+    there the landmark network has to be certain.
+
     Args:
         found: candidates, and whether their window was a tile.
         known: poses of the people already followed in this picture.
     """
-    fresh = [(c, tile) for c, tile in found if c.score >= _least(tile) and not _covered(c.region, known)]
+    fresh = [(c, tile) for c, tile in found if c.score >= SUSPECTED and not _covered(c.region, known)]
     fresh = _distinct(fresh)
     poses = networks.poses(picture, [candidate.region for candidate, _ in fresh])
     again = networks.poses(picture, [next_region(pose) for pose in poses])
+    likely = [
+        (candidate, tile, pose)
+        for (candidate, tile), pose in zip(fresh, again, strict=True)
+        if plausible(pose, picture.width, picture.height, LIKELY)
+    ]
+    closer = networks.detect(picture, [around(next_region(pose)) for *_, pose in likely], SUSPECTED)
+    scores = confirmations([*(pose for *_, pose in likely), *known], [c for result in closer for c in result])
     people = []
-    for (candidate, tile), pose in zip(fresh, again, strict=True):
-        if _proved(candidate.score, pose, tile) and plausible(pose, picture.width, picture.height, 0.5):
-            people.append((pose, candidate.score))
+    for (candidate, tile, pose), score in zip(likely, scores[: len(likely)], strict=True):
+        certain = pose.flag > (CERTAIN if tile else LIKELY)
+        score = max(score, candidate.score if certain else 0)
+        if score >= SURE:
+            people.append((pose, score))
     return _without_doubles(people, known)
 
 
-def confirmation(pose: Pose, found: Iterable[tuple[Candidate, bool]]) -> float:
-    """The best score of the candidates that agree with this pose, 0 when none does."""
-    region = next_region(pose)
-    return max((c.score for c, _ in found if agree(c.region, region)), default=0.0)
-
-
-def _least(tile: bool) -> float:
-    return min(proof.score for proof in (TILE if tile else WHOLE))
-
-
-def _proved(score: float, pose: Pose, tile: bool) -> bool:
-    return any(score >= p.score and pose.flag > p.flag for p in (TILE if tile else WHOLE))
+def confirmations(poses: Sequence[Pose], found: Iterable[Candidate]) -> list[float]:
+    """For each pose the best score of the candidates that are nearest to it and agree with it, 0 when none is."""
+    regions = [next_region(pose) for pose in poses]
+    best = [0.0] * len(poses)
+    for candidate in found:
+        near = [i for i, region in enumerate(regions) if agree(candidate.region, region)]
+        if near:
+            owner = min(near, key=lambda i: distance(candidate.region, regions[i]))
+            best[owner] = max(best[owner], candidate.score)
+    return best
 
 
 def _covered(region: Region, known: Iterable[Pose]) -> bool:
-    return any(agree(region, next_region(pose), reach=0.12) for pose in known)
+    return any(agree(region, next_region(pose), reach=0.2) for pose in known)
 
 
 def _distinct(found: Sequence[tuple[Candidate, bool]]) -> list[tuple[Candidate, bool]]:
@@ -72,7 +74,9 @@ def _distinct(found: Sequence[tuple[Candidate, bool]]) -> list[tuple[Candidate, 
 
 def _without_doubles(people: Sequence[tuple[Pose, float]], known: Sequence[Pose]) -> list[tuple[Pose, float]]:
     kept: list[tuple[Pose, float]] = []
-    for pose, score in sorted(people, key=lambda item: -quality(item[0])):
-        if not any(same_body(pose, other) for other in [*known, *(p for p, _ in kept)]):
+    for pose, score in sorted(people, key=lambda item: -item[1] * quality(item[0])):
+        region = next_region(pose)
+        new = not any(agree(region, next_region(other)) for other, _ in kept)
+        if new and not any(same_body(pose, other) for other in [*known, *(p for p, _ in kept)]):
             kept.append((pose, score))
     return kept

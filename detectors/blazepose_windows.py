@@ -6,9 +6,9 @@ from math import ceil
 
 from detectors.blazepose_region import Region
 
-LEVELS = (0.5, 0.3, 0.18)  # side of a tile over the picture's longer side
+LEVELS = (0.7, 0.5, 0.3, 0.18)  # side of a tile over the picture's longer side
 OVERLAP = 0.3
-SMALLEST = 320  # px, below which a tile shows nothing that the next larger one does not
+SMALLEST = 200  # px, below which a tile shows nothing that the next larger one does not
 
 
 def tiles(width: int, height: int) -> list[Region]:
