@@ -11,7 +11,8 @@ from pipeline.results import Array
 from trackers.pool import Pool
 from trackers.similarity import oks
 
-COAST_S = 0.3  # an unseen tracklet waits that long; longer gaps are the stitching's business
+COAST_S = 0.1  # an unseen tracklet waits that long (or one frame); longer gaps are the stitching's business
+SHADOW_S = 0.7  # and remains a rival of others that long, since it may be the one who reappears
 DRIFT = 1.2  # body sizes per second that a joint may move besides the body's own constant velocity
 GATE = 0.12  # similarity below which two poses are not the same person in consecutive frames
 HINT = 0.08  # what the detector's own following id is worth
@@ -39,26 +40,27 @@ class Tracklet:
 
 def link(pool: Pool, times: Array) -> list[Tracklet]:
     """Tracklets in the order of their first row. O(frames), with an optimal assignment in each."""
-    coast = max(COAST_S, 2.5 * float(np.median(np.diff(times))) if len(times) > 1 else 0.0)
+    coast = max(COAST_S, 1.5 * float(np.median(np.diff(times))) if len(times) > 1 else 0.0)
     done: list[Tracklet] = []
     running: list[Tracklet] = []
     for begin, end in zip(pool.first[:-1], pool.first[1:], strict=True):
         if begin == end:
             continue
         now = pool.time[begin]
-        done += [t for t in running if now - pool.time[t.rows[-1]] > coast]
-        running = [t for t in running if now - pool.time[t.rows[-1]] <= coast]
-        taken = _extend_running(pool, running, int(begin), int(end)) if running else set()
+        done += [t for t in running if now - pool.time[t.rows[-1]] > max(coast, SHADOW_S)]
+        running = [t for t in running if now - pool.time[t.rows[-1]] <= max(coast, SHADOW_S)]
+        taken = _extend_running(pool, running, coast, int(begin), int(end)) if running else set()
         running += [Tracklet([row]) for row in range(begin, end) if row not in taken]
     return sorted(done + running, key=lambda t: t.rows[0])
 
 
-def _extend_running(pool: Pool, running: list[Tracklet], begin: int, end: int) -> set[int]:
+def _extend_running(pool: Pool, running: list[Tracklet], coast: float, begin: int, end: int) -> set[int]:
     alike = _affinity(pool, running, begin, end)
     last = np.array([t.rows[-1] for t in running])
+    waiting = (pool.time[begin] - pool.time[last] <= coast + 1e-9)[:, None]
     same_id = (pool.following[last][:, None] == pool.following[None, begin:end]) & (pool.following[last] >= 0)[:, None]
-    reward = np.where(alike >= GATE, alike + HINT * same_id, 0.0)
-    chosen = [(r, d) for r, d in zip(*linear_sum_assignment(-reward), strict=True) if alike[r, d] >= GATE]
+    reward = np.where(waiting & (alike >= GATE), alike + HINT * same_id, 0.0)
+    chosen = [(r, d) for r, d in zip(*linear_sum_assignment(-reward), strict=True) if reward[r, d] > 0]
     partner = dict(chosen)
     for r, d in chosen:
         margin = _margin(alike, r, d, partner)

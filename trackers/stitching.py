@@ -19,6 +19,7 @@ from trackers.pool import Pool
 from trackers.similarity import oks
 
 LIMIT = 14.0  # a continuation that costs more is none
+MARGINS = (8.0, 4.0, 2.0, 1.0, -np.inf)  # by which a continuation must beat all others, round by round
 WINDOW_S = 0.5  # of a piece's end that tells its position and velocity
 POSE_GAP_S = 0.2  # up to this gap the pose itself is evidence
 POSE_WORTH = 8.0
@@ -39,28 +40,37 @@ class Ends:
 
 
 def stitch(pool: Pool, pieces: list[Piece], max_gap_s: float) -> list[Piece]:
-    """Join pieces over ever longer gaps, so that the long decisions are taken with long pieces."""
-    for gap in (0.25, 1.0, max_gap_s):
-        if gap <= max_gap_s:
-            pieces = _stitch_once(pool, pieces, gap)
+    """Join pieces, the surest continuations first, so that the doubtful ones are decided with long pieces."""
+    for margin in MARGINS:
+        while len(pieces) > 1:
+            links = _sure_links(_costs(pool, pieces, max_gap_s), margin)
+            if not links:
+                break
+            pieces = _join(pieces, links)
     return pieces
 
 
-def _stitch_once(pool: Pool, pieces: list[Piece], max_gap_s: float) -> list[Piece]:
-    if len(pieces) < 2:
-        return pieces
-    tails, heads = _ends(pool, pieces, -1), _ends(pool, pieces, 0)
-    start, stop = pool.time[heads.row], pool.time[tails.row]
-    gap = start[None] - stop[:, None]
-    before, after = np.nonzero((gap > 0) & (gap <= max_gap_s + 1e-9))
-    if not len(before):
-        return pieces
-    cost = _motion_cost(tails, heads, before, after) + _pose_cost(pool, tails, heads, before, after)
-    cost += _proportion_cost(pool, pieces, before, after) + _appearance_cost(pool, pieces, before, after)
+def _costs(pool: Pool, pieces: list[Piece], max_gap_s: float) -> Array:
+    """(M,M) cost of piece b as the continuation of piece a, at most LIMIT."""
     table = np.full((len(pieces), len(pieces)), LIMIT)
-    table[before, after] = np.minimum(cost, LIMIT)
-    links = {int(a): int(b) for a, b in zip(*linear_sum_assignment(table), strict=True) if table[a, b] < LIMIT}
-    return _join(pieces, links)
+    tails, heads = _ends(pool, pieces, -1), _ends(pool, pieces, 0)
+    gap = pool.time[heads.row][None] - pool.time[tails.row][:, None]
+    before, after = np.nonzero((gap > 0) & (gap <= max_gap_s + 1e-9))
+    if len(before):
+        cost = _motion_cost(tails, heads, before, after) + _pose_cost(pool, tails, heads, before, after)
+        cost += _proportion_cost(pool, pieces, before, after) + _appearance_cost(pool, pieces, before, after)
+        table[before, after] = np.minimum(cost, LIMIT)
+    return table
+
+
+def _sure_links(table: Array, margin: float) -> dict[int, int]:
+    """The links of the best assignment that beat every other choice for either end by the margin."""
+    links = {}
+    for a, b in zip(*linear_sum_assignment(table), strict=True):
+        others = min(np.delete(table[a], b).min(), np.delete(table[:, b], a).min())
+        if table[a, b] < LIMIT and others - table[a, b] >= margin:
+            links[int(a)] = int(b)
+    return links
 
 
 def _join(pieces: list[Piece], links: dict[int, int]) -> list[Piece]:
