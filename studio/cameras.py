@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -116,15 +117,39 @@ def to_pixels(camera: Camera, flat: Array) -> Array:
 
 
 def ray_grid(camera: Camera) -> tuple[Array, Array]:
-    """(H,W) float32 each: x/z and y/z of the ray through every pixel's centre, distortion undone."""
-    width, height = camera.size
-    if not np.any(camera.distortion):
-        (fx, _, cx), (_, fy, cy) = camera.matrix[0], camera.matrix[1]
-        u = ((np.arange(width) - cx) / fx).astype(np.float32)
-        v = ((np.arange(height) - cy) / fy).astype(np.float32)
-        return np.broadcast_to(u, (height, width)), np.broadcast_to(v[:, None], (height, width))
-    pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).reshape(-1, 1, 2).astype(np.float64)
-    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-8)
-    flat = cv2.undistortPointsIter(pixels, camera.matrix, camera.distortion, np.eye(3), np.eye(3), criteria)
-    flat = flat.reshape(height, width, 2).astype(np.float32)
-    return np.ascontiguousarray(flat[..., 0]), np.ascontiguousarray(flat[..., 1])
+    """(H,W) float32 each, not to be written to: x/z and y/z of the ray through every pixel's centre.
+
+    Raises:
+        ValueError: a distortion so strong that some pixel has no ray.
+    """
+    return _ray_grid(camera.matrix.tobytes(), np.asarray(camera.distortion, np.float64).tobytes(), tuple(camera.size))
+
+
+@lru_cache(maxsize=4)
+def _ray_grid(matrix: bytes, distortion: bytes, size: tuple[int, int]) -> tuple[Array, Array]:
+    (fx, _, cx), (_, fy, cy) = np.frombuffer(matrix).reshape(3, 3)[:2]
+    u, v = np.meshgrid((np.arange(size[0]) - cx) / fx, (np.arange(size[1]) - cy) / fy)
+    bend = np.frombuffer(distortion)
+    if np.any(bend):
+        u, v = _straightened(u, v, bend)
+    return u.astype(np.float32), v.astype(np.float32)
+
+
+def _straightened(u: Array, v: Array, distortion: Array, rounds: int = 25) -> tuple[Array, Array]:
+    """Undo the distortion by fixed-point iteration: divide by the radial factor at the last guess."""
+    k1, k2, p1, p2, k3 = distortion
+    x, y = u, v
+    for _ in range(rounds):
+        r = x * x + y * y
+        radial = 1 + r * (k1 + r * (k2 + r * k3))
+        before = x
+        x, y = (
+            (u - 2 * p1 * x * y - p2 * (r + 2 * x * x)) / radial,
+            (v - p1 * (r + 2 * y * y) - 2 * p2 * x * y) / radial,
+        )
+        change = np.abs(x - before).max()
+        if change < 1e-7:
+            return x, y
+    if not change < 1e-4:
+        raise ValueError(f"the distortion {distortion.tolist()} cannot be undone over the whole picture")
+    return x, y

@@ -95,7 +95,7 @@ def _torso(t: _Tailor, body: Body) -> None:
     t.add("pelvis", "trousers", (-0.008, 0.058, 0.0), (-0.008, -0.058, 0.0), 0.092, 0.092, (1.16, 1))
     for sign in (1, -1):
         t.add("pelvis", "trousers", (-0.045, sign * 0.06, -0.02), (-0.03, sign * 0.06, 0.03), 0.082, 0.08)
-    t.add("pelvis", "shirt", (-0.006, 0.062, 0.06), (-0.006, -0.062, 0.06), 0.093, 0.093, (1.2, 1))  # hem
+    t.add("pelvis", "shirt", (-0.006, 0.076, 0.055), (-0.006, -0.076, 0.055), 0.096, 0.096, (1.18, 1))  # hem
     t.add("pelvis", "shirt", (-0.004, 0, 0.11), (0, 0, waist - 0.02), 0.152, 0.140, (0.76, 1))
     t.add("chest", "shirt", (0.0, 0, -0.06), (-0.006, 0, torso - 0.165), 0.140, 0.162, (0.72, 1))
     for sign in (1, -1):
@@ -155,8 +155,8 @@ def _arm(t: _Tailor, body: Body, side: str, sign: int) -> None:
 
 def _leg(t: _Tailor, body: Body, side: str, sign: int) -> None:
     thigh, shank = body.length(side + "shank") / t.k, body.length(side + "foot") / t.k
-    t.add(side + "thigh", "trousers", (0, 0, 0), (0, 0, -thigh), 0.092, 0.060)
-    t.add(side + "thigh", "trousers", (0.008, 0, -0.12), (0.008, 0, -0.25), 0.080, 0.07)
+    t.add(side + "thigh", "trousers", (0, 0, 0), (0, 0, -thigh), 0.083, 0.058)
+    t.add(side + "thigh", "trousers", (0.010, 0, -0.10), (0.010, 0, -0.25), 0.080, 0.068)
     t.add(side + "shank", "trousers", (0, 0, 0), (0, 0, -shank + 0.03), 0.060, 0.050)
     t.add(side + "shank", "trousers", (-0.018, 0, -0.10), (-0.012, 0, -0.18), 0.057, 0.052)
     foot = side + "foot"

@@ -114,7 +114,7 @@ def read_truth(path: Path) -> Truth:
             )
             return Truth(a["times"], a["ids"], a["joints_world_m"], str(a["skeleton"]), a["points_world_m"],
                          a["keypoints_px"], a["visible"], a["inside"], a["contacts"], cameras)  # fmt: skip
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise InputError(f"cannot read {path}", "it is not the truth of a studio clip", "videopose.py studio SCENE") from error
 
 
