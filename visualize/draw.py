@@ -1,0 +1,138 @@
+"""Colours, bones and the few shapes that films are drawn with: soft-ended limbs and labels, all anti-aliased."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from pipeline.results import Array
+from pipeline.skeletons import Skeleton
+
+Color = tuple[int, int, int]  # BGR
+LEFT, MIDDLE, RIGHT = 0, 1, 2
+SHIFT = 4  # fractional bits of the coordinates given to OpenCV
+_LIMIT = 30_000  # px; beyond this OpenCV's fixed point overflows
+
+
+def _bgr(text: str) -> Color:
+    return int(text[4:6], 16), int(text[2:4], 16), int(text[0:2], 16)
+
+
+# left, middle and right of each person: one hue, the left light, the right deep
+_PALETTE = (
+    ("ffd98a", "ffb23e", "f0731f"),
+    ("a5e6ff", "4cb8ff", "2c6fe8"),
+    ("d3f59b", "86d957", "2fa34f"),
+    ("ffb9e3", "f770bd", "c92f8d"),
+    ("d9c8ff", "a683ff", "6c3fe0"),
+    ("ffc0b3", "ff7b6b", "d8333f"),
+    ("a8f3e4", "46d3bd", "12918c"),
+    ("f2eed8", "cfc7a6", "978d68"),
+)
+PALETTE: tuple[tuple[Color, Color, Color], ...] = tuple(tuple(_bgr(c) for c in row) for row in _PALETTE)  # type: ignore[misc]
+
+
+def colors(person: int) -> tuple[Color, Color, Color]:
+    """Left, middle and right colour of the person with that place in the scene."""
+    return PALETTE[person % len(PALETTE)]
+
+
+def mixed(color: Color, other: Color, share: float) -> Color:
+    """`color` with `share` of `other`."""
+    return tuple(round(a + (b - a) * share) for a, b in zip(color, other, strict=True))  # type: ignore[return-value]
+
+
+def side(skeleton: Skeleton, *joints: int) -> int:
+    """LEFT or RIGHT when one of the joints lies on that side, else MIDDLE."""
+    if any(j in skeleton.left for j in joints):
+        return LEFT if not any(j in skeleton.right for j in joints) else MIDDLE
+    return RIGHT if any(j in skeleton.right for j in joints) else MIDDLE
+
+
+_PICTURE_BONES = (
+    "L.shoulder-R.shoulder L.hip-R.hip L.shoulder-L.hip R.shoulder-R.hip "
+    "L.shoulder-L.elbow L.elbow-L.wrist R.shoulder-R.elbow R.elbow-R.wrist "
+    "L.hip-L.knee L.knee-L.ankle R.hip-R.knee R.knee-R.ankle "
+    "L.ankle-L.heel L.heel-L.toe L.ankle-L.toe R.ankle-R.heel R.heel-R.toe R.ankle-R.toe "
+    "L.heel-L.big_toe L.ankle-L.big_toe L.big_toe-L.small_toe R.heel-R.big_toe R.ankle-R.big_toe R.big_toe-R.small_toe "
+    "L.wrist-L.index L.wrist-L.pinky L.index-L.pinky L.wrist-L.thumb "
+    "R.wrist-R.index R.wrist-R.pinky R.index-R.pinky R.wrist-R.thumb "
+    "L.wrist-L.hand R.wrist-R.hand nose-L.eye nose-R.eye L.eye-L.ear R.eye-R.ear L.mouth-R.mouth "
+    "neck-head_top thorax-neck_nose neck_nose-head_top pelvis-spine spine-thorax neck-spine spine-pelvis"
+)
+FACE = ("nose", "eye", "ear", "mouth")
+
+
+@lru_cache(maxsize=32)
+def picture_bones(skeleton: Skeleton) -> tuple[tuple[int, int], ...]:
+    """Pairs of joints to join in a picture: what looks like a body, which a tree of joints does not."""
+    pairs = (word.split("-") for word in _PICTURE_BONES.replace("L.", "left_").replace("R.", "right_").split())
+    known = {name: i for i, name in enumerate(skeleton.joints)}
+    return tuple((known[a], known[b]) for a, b in pairs if a in known and b in known)
+
+
+_CAP = np.linspace(-np.pi / 2, np.pi / 2, 6)
+
+
+def capsules(a: Array, b: Array, radius_a: Array, radius_b: Array) -> Array:
+    """Outlines of limbs from points a to b (...,2) px with radii (...) px: (...,12,2) int32 in 1/16 px.
+
+    Limbs with a missing end are all zero.
+    """
+    along = b - a
+    angle = np.arctan2(along[..., 1], along[..., 0])[..., None]
+    head = b[..., None, :] + radius_b[..., None, None] * _on_circle(angle + _CAP)
+    tail = a[..., None, :] + radius_a[..., None, None] * _on_circle(angle + _CAP + np.pi)
+    outline = np.concatenate([head, tail], axis=-2)
+    fine = np.isfinite(outline).all(axis=(-1, -2)) & (np.abs(outline) < _LIMIT).all(axis=(-1, -2))
+    return np.where(fine[..., None, None], outline * (1 << SHIFT), 0).round().astype(np.int32)
+
+
+def _on_circle(angle: Array) -> Array:
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+
+
+def fill(canvas: Array, outline: Array, color: Color) -> None:
+    """Fill one convex outline (N,2) int32 in 1/16 px."""
+    cv2.fillConvexPoly(canvas, outline, color, cv2.LINE_AA, SHIFT)
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text as a mask, ready to be put anywhere in any colour."""
+
+    mask: Array  # (h,w,1) float32, 0 to 1
+
+    def put(self, canvas: Array, x: int, y: int, color: Color) -> None:
+        """Draw with the upper left corner at x, y px; what lies outside is cut off."""
+        height, width = self.mask.shape[:2]
+        left, top = max(0, -x), max(0, -y)
+        right, bottom = min(width, canvas.shape[1] - x), min(height, canvas.shape[0] - y)
+        if right <= left or bottom <= top:
+            return
+        mask = self.mask[top:bottom, left:right]
+        part = canvas[y + top : y + bottom, x + left : x + right]
+        part[:] = part + mask * (np.array(color, np.float32) - part)
+
+
+@lru_cache(maxsize=512)
+def label(text: str, size: int, weight: int = 400) -> Label:
+    """The text set in OpenCV's own sans-serif letters, `size` px high."""
+    face = cv2.FontFace("sans")
+    width = max(1, cv2.getTextSize((10_000, 1000), text, (0, 0), face, size, weight)[2])
+    canvas = np.zeros((round(size * 1.5), width + 4, 3), np.uint8)
+    cv2.putText(canvas, text, (1, round(size * 1.1)), (255, 255, 255), face, size, weight)
+    return Label(canvas[..., :1].astype(np.float32) / 255)
+
+
+def put_digits(canvas: Array, text: str, x: int, y: int, size: int, color: Color) -> None:
+    """A text of digits whose letters stand still while they count: each takes the width of a zero."""
+    advance = label("0", size).mask.shape[1] - 3
+    for letter in text:
+        glyph = label(letter, size)
+        step = advance if letter.isdigit() else glyph.mask.shape[1] - 3
+        glyph.put(canvas, x + (step - glyph.mask.shape[1] + 3) // 2, y, color)
+        x += step

@@ -1,0 +1,110 @@
+"""2D skeletons on the video's own frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+
+from pipeline.results import Array, Scene, Track2D
+from pipeline.skeletons import skeleton
+from visualize.draw import FACE, LEFT, Color, capsules, colors, fill, label, mixed, picture_bones, side
+
+_UNSEEN, _FAINT = 0.05, 0.4  # scores below which a bone is left out, or drawn thin and pale
+_INK: Color = (20, 16, 12)
+_PALE: Color = (150, 150, 150)
+_CHUNK = 240
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """One person's bones in a chunk of frames that begins at `first`."""
+
+    first: int
+    bones: Array  # (F,B,N,2) int32, 1/16 px
+    rims: Array  # the same, a little larger
+    faint: Array  # (F,B) bool
+    tag: Array  # (F,2) px
+
+
+class Overlay:
+    """Draws the tracks of a scene onto frames of `size`, whatever the size of the clip."""
+
+    def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
+        self._tracks = scene.tracks
+        self._scale = np.array(size) / [scene.clip.width, scene.clip.height]
+        self._unit = size[1] / 720
+        self._tones = [_tones(track, number) for number, track in enumerate(scene.tracks)]
+        self._chunks: list[_Lines | None] = [None] * len(scene.tracks)
+
+    def draw(self, canvas: Array, frame: int) -> None:
+        """Draw everyone who is in that frame; canvas is (H,W,3) uint8 BGR and is changed."""
+        for number, track in enumerate(self._tracks):
+            row = frame - int(track.frames[0])
+            if not 0 <= row < len(track):
+                continue
+            lines = self._chunks[number]
+            if lines is None or not 0 <= row - lines.first < len(lines.bones):
+                lines = self._chunks[number] = self._lines(track, row // _CHUNK * _CHUNK)
+            self._person(canvas, lines, row - lines.first, number)
+
+    def _person(self, canvas: Array, lines: _Lines, row: int, number: int) -> None:
+        bones, faint = lines.bones[row], lines.faint[row]
+        drawn = np.flatnonzero(bones.any(axis=(1, 2)))
+        for bone in drawn:
+            if not faint[bone]:
+                fill(canvas, lines.rims[row, bone], _INK)
+        for bone in drawn:
+            tone = self._tones[number][bone]
+            fill(canvas, bones[bone], mixed(tone, _PALE, 0.45) if faint[bone] else tone)
+        if np.isfinite(lines.tag[row]).all():
+            self._tag(canvas, lines.tag[row], number)
+
+    def _tag(self, canvas: Array, place: Array, number: int) -> None:
+        name = label(str(self._tracks[number].id), max(10, round(18 * self._unit)), 600)
+        x, y = round(place[0] - name.mask.shape[1] / 2), round(place[1] - name.mask.shape[0])
+        y = min(max(y, 0), canvas.shape[0])
+        name.put(canvas, x + 1, y + 1, _INK)
+        name.put(canvas, x, y, colors(number)[LEFT])
+
+    def _lines(self, track: Track2D, first: int) -> _Lines:
+        rows = slice(first, first + _CHUNK)
+        points = (track.keypoints[rows].astype(np.float64) + 0.5) * self._scale - 0.5
+        scores, observed = track.scores[rows], track.observed[rows]
+        bones = skeleton(track.skeleton)
+        pairs = np.array(picture_bones(bones))
+        score = np.minimum(scores[:, pairs[:, 0]], scores[:, pairs[:, 1]])
+        ends = np.where((score > _UNSEEN)[..., None, None], points[:, pairs], np.nan)
+        faint = (score < _FAINT) | ~observed[:, None]
+        width = self._widths(points)[:, None] * _thickness(bones.joints, pairs) * np.where(faint, 0.55, 1.0)
+        rim = width + 0.9 * max(0.7, self._unit)
+        a, b = ends[..., 0, :], ends[..., 1, :]
+        return _Lines(first, capsules(a, b, width, width), capsules(a, b, rim, rim), faint, self._above(points, scores))
+
+    def _widths(self, points: Array) -> Array:
+        """(F,) px: half a bone's thickness, in step with the person's height in the picture, without flicker."""
+        known = np.where(np.isfinite(points[..., 1]), points[..., 1], np.nan)
+        height = np.fmax.reduce(known, axis=1) - np.fmin.reduce(known, axis=1)
+        height = np.nan_to_num(height, nan=0.0)
+        smooth = uniform_filter1d(height, min(len(height), 31), mode="nearest")
+        return np.clip(smooth * 0.0075, 0.8 * self._unit, 3.4 * self._unit)
+
+    def _above(self, points: Array, scores: Array) -> Array:
+        """(F,2) px: over the highest joint, at the middle of the person."""
+        known = np.where((scores > _UNSEEN)[..., None], points, np.nan)
+        low, high = np.fmin.reduce(known, axis=1), np.fmax.reduce(known, axis=1)
+        lift = 0.08 * (high[:, 1] - low[:, 1])
+        return np.stack([(low[:, 0] + high[:, 0]) / 2, low[:, 1] - lift], axis=-1)
+
+
+def _tones(track: Track2D, number: int) -> list[Color]:
+    bones = skeleton(track.skeleton)
+    return [colors(number)[side(bones, a, b)] for a, b in picture_bones(bones)]
+
+
+def _thickness(joints: tuple[str, ...], pairs: Array) -> Array:
+    """(B,) face, hands and feet are drawn finer than limbs."""
+    fine = (*FACE, "index", "pinky", "thumb")
+    thin = np.array([any(word in joints[i] for word in fine for i in pair) for pair in pairs])
+    return np.where(thin, 0.6, 1.0)

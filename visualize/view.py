@@ -1,0 +1,201 @@
+"""The eye of the 3D view: where it stands in every frame, and the floor it sees.
+
+The whole clip is known, so the eye follows people without jitter and never has to hurry: it aims at their smoothed
+middle, stands far enough away to hold all of them, and swings slowly around the side from which the video was taken.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+
+from pipeline.results import Array, Scene
+from visualize.draw import Color, fill, mixed
+
+FIELD_OF_VIEW = np.radians(34)
+_ELEVATION = np.radians(13)
+_OFFSET, _SWING, _PERIOD = np.radians(24), np.radians(20), 14.0  # beside the video's own side; s for there and back
+_NEAREST, _FARTHEST = 3.4, 16.0  # m
+_FILL = 0.84  # how far towards the rim people may come
+_STANDING = 1.45  # the eye stands still when this many times the distance of following is enough
+_POSES_PER_SECOND = 30  # the eye moves in steps no finer than this, so that fast clips can reuse a drawn floor
+
+BACKGROUND: Color = (30, 24, 20)
+_GLOW: Color = (40, 33, 28)
+_STAGE: Color = (52, 43, 37)
+_LINE: Color = (98, 84, 74)
+
+
+@dataclass(frozen=True)
+class View:
+    """One pose per frame of the clip and a pinhole of `size` px square."""
+
+    size: tuple[int, int]  # width, height px
+    target: Array  # (T,3) m, the point looked at
+    distance: Array  # (T,) m
+    axes: Array  # (T,3,3): right, down and forward in the world
+    hold: int  # frames that share one pose
+
+    @property
+    def focal(self) -> float:
+        """px"""
+        return min(self.size) / 2 / np.tan(FIELD_OF_VIEW / 2)
+
+    def project(self, points: Array, frames: Array) -> tuple[Array, Array]:
+        """World points (F,...,3) m seen in `frames` (F,) -> (F,...,2) px and depth (F,...) m; NaN behind the eye."""
+        flat = points.reshape(len(frames), -1, 3)
+        seen = (flat - self.target[frames][:, None]) @ np.swapaxes(self.axes[frames], 1, 2)
+        depth = seen[..., 2] + self.distance[frames][:, None]
+        depth = np.where(depth > 0.2, depth, np.nan)
+        middle = np.array([self.size[0] / 2, self.size[1] * 0.52])
+        pixels = seen[..., :2] * (self.focal / depth)[..., None] + middle
+        return pixels.reshape(*points.shape[:-1], 2), depth.reshape(points.shape[:-1])
+
+
+def view_of(scene: Scene, size: tuple[int, int]) -> View:
+    """A view that holds everyone of the scene in all frames."""
+    frames = len(scene.clip.times)
+    rate = max(1.0, min(scene.clip.fps, 240.0))
+    hold = max(1, round(rate / _POSES_PER_SECOND))
+    steps = np.arange(frames) // hold * hold
+    low, high = _bounds(scene, frames)
+    known = np.isfinite(low).all(axis=1)
+    if not known.any():
+        low, high, known = np.full((frames, 3), -0.9), np.full((frames, 3), 0.9), np.ones(frames, bool)
+        low[:, 2], high[:, 2] = 0, 1.7
+    standing = (np.nanmin(low, axis=0) + np.nanmax(high, axis=0)) / 2
+    swing = _OFFSET + _SWING * np.sin(2 * np.pi * scene.clip.times[steps] / _PERIOD)
+    azimuth = _azimuth(scene, standing) + swing
+    axes = _axes(azimuth)
+    target = np.broadcast_to(standing, (frames, 3))
+    distance = np.full(frames, np.nanmax(_distance_for(target, axes, low, high)))
+    followed = gaussian_filter1d(_filled((low + high) / 2, known), 0.9 * rate, axis=0, mode="nearest")
+    need = _distance_for(followed, axes, low, high)
+    if distance[0] > _STANDING * np.nanquantile(need, 0.98):
+        target, away = followed, _filled(need[:, None], known)[:, 0]
+        away = maximum_filter1d(away, 2 * round(1.2 * rate) + 1, mode="nearest")
+        distance = gaussian_filter1d(away, 0.6 * rate, mode="nearest")
+    distance = np.clip(distance, _NEAREST, _FARTHEST)
+    return View(size, target[steps], distance[steps], axes, hold)
+
+
+def _axes(azimuth: Array) -> Array:
+    """(T,3,3): right, down and forward of the eye in the world, for an eye on that side of its target."""
+    sine, cosine = np.sin(azimuth), np.cos(azimuth)
+    low, high = np.cos(_ELEVATION), np.sin(_ELEVATION)
+    forward = np.stack([-cosine * low, -sine * low, np.full_like(sine, -high)], -1)
+    right = np.stack([-sine, cosine, np.zeros_like(sine)], -1)
+    return np.stack([right, np.cross(forward, right), forward], axis=1)
+
+
+def _bounds(scene: Scene, frames: int) -> tuple[Array, Array]:
+    """(T,3) lowest and highest coordinates of all people in each frame; NaN where nobody is."""
+    low, high = np.full((frames, 3), np.nan), np.full((frames, 3), np.nan)
+    for person in scene.people:
+        joints = person.joints
+        if not np.isfinite(joints).any():
+            continue
+        edges = np.nanquantile(joints.reshape(-1, 3)[:: max(1, joints.size // 300_000)], (0.005, 0.995), axis=0)
+        joints = np.clip(joints, edges[0] - 0.5, edges[1] + 0.5)  # a stray joint must not push the eye away
+        rows = person.frames
+        low[rows] = np.fmin(low[rows], np.fmin.reduce(joints, axis=1))
+        high[rows] = np.fmax(high[rows], np.fmax.reduce(joints, axis=1))
+    return np.minimum(low, [np.inf, np.inf, 0]), high  # the floor below them belongs to the picture
+
+
+def _filled(values: Array, known: Array) -> Array:
+    """(T,C) with the unknown rows interpolated."""
+    at = np.flatnonzero(known)
+    return np.stack([np.interp(np.arange(len(values)), at, column[at]) for column in values.T], axis=1)
+
+
+def _distance_for(target: Array, axes: Array, low: Array, high: Array) -> Array:
+    """(T,) m from `target` at which the box low..high (T,3) just fits into the view."""
+    corners = np.stack([np.where(pick, high, low) for pick in itertools.product((False, True), repeat=3)], axis=1)
+    seen = (corners - target[:, None]) @ np.swapaxes(axes, 1, 2)
+    half = np.tan(FIELD_OF_VIEW / 2) * _FILL
+    return (np.abs(seen[..., :2]).max(axis=-1) / half - seen[..., 2]).max(axis=1)
+
+
+def _azimuth(scene: Scene, target: Array) -> float:
+    """The side from which the video sees the people."""
+    matrix = np.asarray(scene.camera.camera_to_world, float)
+    offset = matrix.reshape(-1, 4, 4)[0, :2, 3] - target[:2]
+    return float(np.arctan2(offset[1], offset[0])) if np.hypot(*offset) > 0.1 else -np.pi / 2
+
+
+class Floor:
+    """The empty stage: a soft disc with a grid of metres around the people, drawn once per pose of the eye."""
+
+    RADIUS = 5.0  # m at least
+    RINGS = 5
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._pose, self._canvas = -1, np.empty(0, np.uint8)
+        self._radius = max(self.RADIUS, 0.75 * float(view.distance.max()))
+        self._blank = _sky(view.size)
+        self._thickness = max(1, round(view.size[1] / 720))
+
+    def canvas(self, frame: int) -> Array:
+        """A copy of the stage as seen in that frame, (H,W,3) uint8 BGR."""
+        pose = frame // self._view.hold
+        if pose != self._pose:
+            self._pose, self._canvas = pose, self._draw(frame)
+        return self._canvas.copy()
+
+    def _draw(self, frame: int) -> Array:
+        canvas = self._blank.copy()
+        center = self._view.target[frame] * [1, 1, 0]
+        self._disc(canvas, center, frame)
+        self._grid(canvas, center, frame)
+        return canvas
+
+    def _disc(self, canvas: Array, center: Array, frame: int) -> None:
+        angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+        circle = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], -1)
+        radii = self._radius * np.linspace(1, 0.3, self.RINGS)
+        pixels, _ = self._view.project((center + radii[:, None, None] * circle)[None], np.array([frame]))
+        for ring, outline in enumerate(pixels[0]):
+            if np.isfinite(outline).all():
+                tone = mixed(BACKGROUND, _STAGE, (ring + 1) / self.RINGS)
+                fill(canvas, (outline * 16).round().astype(np.int32), tone)
+
+    def _grid(self, canvas: Array, center: Array, frame: int) -> None:
+        """Lines through all whole metres, fading towards the rim."""
+        ends, fade = _segments(center, self._radius)
+        pixels, _ = self._view.project(ends[None], np.array([frame]))
+        lines = (pixels[0] * 16).round()
+        visible = np.isfinite(lines).all(axis=(1, 2)) & (np.abs(lines) < 3e5).all(axis=(1, 2))
+        level = np.ceil(fade * 6).astype(int)
+        for strength in range(1, 7):
+            chosen = lines[visible & (level == strength)].astype(np.int32)
+            color = mixed(_STAGE, _LINE, strength / 6)
+            cv2.polylines(canvas, list(chosen), False, color, self._thickness, cv2.LINE_AA, 4)
+
+
+def _sky(size: tuple[int, int]) -> Array:
+    """(H,W,3) uint8: the background, a little lighter where floor and wall would meet."""
+    width, height = size
+    glow = np.exp(-(((np.linspace(0, 1, height) - 0.42) / 0.3) ** 2))[:, None]
+    column = np.array(BACKGROUND) + glow * (np.array(_GLOW) - BACKGROUND)
+    return np.repeat(column.round().astype(np.uint8)[:, None], width, axis=1)
+
+
+def _segments(center: Array, radius: float) -> tuple[Array, Array]:
+    """Pieces of the metre lines inside a disc: ends (N,2,3) m and how strong each is, (N,) in (0,1]."""
+    whole = np.arange(np.floor(-radius), np.ceil(radius) + 1)
+    pieces = np.linspace(-radius, radius, 17)
+    along = np.stack([pieces[:-1], pieces[1:]], -1)
+    blank = np.zeros((len(whole), len(along), 2, 3))
+    blank[..., 0], blank[..., 1] = whole[:, None, None] + np.round(center[0]), along + center[1]
+    other = np.zeros_like(blank)
+    other[..., 0], other[..., 1] = along + center[0], whole[:, None, None] + np.round(center[1])
+    ends = np.concatenate([blank, other]).reshape(-1, 2, 3)
+    away = np.linalg.norm(ends.mean(axis=1)[:, :2] - center[:2], axis=1) / radius
+    keep = away < 1
+    return ends[keep], 1 - away[keep] ** 2
