@@ -129,6 +129,13 @@ SKELETONS: dict[str, Skeleton] = {
             "R.elbow<R.shoulder R.wrist<R.elbow L.hip<pelvis L.knee<L.hip L.ankle<L.knee R.hip<pelvis R.knee<R.hip "
             "R.ankle<R.knee head<thorax",
         ),
+        _skeleton(
+            "lift-26",  # what our lifters read; a source lacks some of them
+            "nose<neck_nose L.ear<nose R.ear<nose L.shoulder<thorax R.shoulder<thorax L.elbow<L.shoulder "
+            "R.elbow<R.shoulder L.wrist<L.elbow R.wrist<R.elbow L.hand<L.wrist R.hand<R.wrist L.hip<pelvis "
+            "R.hip<pelvis L.knee<L.hip R.knee<R.hip L.ankle<L.knee R.ankle<R.knee L.heel<L.ankle R.heel<R.ankle "
+            "L.toe<L.heel R.toe<R.heel pelvis spine<pelvis thorax<spine neck_nose<thorax head_top<neck_nose",
+        ),
         _skeleton("panoptic-15", _PANOPTIC15),
         _skeleton("panoptic-19", _PANOPTIC15 + " L.eye<nose L.ear<L.eye R.eye<nose R.ear<R.eye"),
     )
@@ -201,6 +208,27 @@ def blazepose_to_h36m(points: Array) -> Array:
     for side in ("left_", "right_"):
         p[side + "hand"] = (p[side + "index"] + p[side + "pinky"]) / 2
     return np.stack([p[name] for name in skeleton("h36m-23").joints], axis=-2)
+
+
+def to_lift(points: Array, source: str) -> Array:
+    """(...,J,C) of any skeleton -> (...,26,C) of lift-26; joints that the source does not have are NaN, never guessed.
+
+    A hand is the middle of the knuckles, a toe the foot index or the big toe.
+    """
+    names = skeleton(source).joints
+    missing = np.full_like(points[..., 0, :], np.nan)
+
+    def joint(name: str) -> Array:
+        if name in names:
+            return points[..., names.index(name), :]
+        side = name.partition("_")[0]
+        if name == f"{side}_hand" and f"{side}_pinky" in names:
+            return points[..., skeleton(source).index(f"{side}_pinky", f"{side}_index"), :].mean(axis=-2)
+        if name == f"{side}_toe" and f"{side}_big_toe" in names:
+            return points[..., names.index(f"{side}_big_toe"), :]
+        return missing
+
+    return np.stack([joint(name) for name in skeleton("lift-26").joints], axis=-2)
 
 
 CONVERSIONS: dict[tuple[str, str], Callable[[Array], Array]] = {

@@ -1,0 +1,184 @@
+"""Train the default lifter: `python videopose.py train videopose3d --data open_mocap.npz`.
+
+One loop: draw random views of recorded motion, lift them with the temporal convolution network, compare, step. The
+weights that count are a running average. The learning rate rises, stays, and falls to zero over the last steps; a run
+that is resumed with more `steps` goes on from the plateau. Everything random hangs on `seed`.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.errors import InputError
+from training.mocap import BODY, UNKNOWN, load_mocap
+from training.normalise import JOINTS
+from training.temporal_model import TemporalModel
+from training.views import Batch, Views
+
+CONTACTS = 4
+COLUMNS = ("step", "seconds", "learning_rate", "loss", "position", "bone", "velocity", "contact")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything that a training run depends on."""
+
+    data: Path
+    out: Path = Path("runs/videopose3d")
+    steps: int = 60_000
+    warmup: int = 500
+    decay: int = 20_000  # the last steps, over which the learning rate falls to zero
+    batch: int = 128  # windows
+    frames: int = 32  # outputs per window
+    widths: tuple[int, ...] = (3, 3, 3, 1, 1)
+    channels: int = 512
+    dropout: float = 0.0
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    average: float = 0.999  # of the weights, per step
+    device: str = "auto"
+    precision: str = "bf16-mixed"
+    threads: int = 0  # of PyTorch on a CPU; 0: its own choice
+    seed: int = 0
+    resume: bool = False
+    save_minutes: float = 3.0
+    log_every: int = 100
+
+
+def tiny(options: Options) -> Options:
+    """The same in seconds, to see that it runs."""
+    return replace(
+        options, steps=30, warmup=5, decay=10, batch=8, frames=16, widths=(3, 3), channels=64, precision="32-true",
+        average=0.9, log_every=10,
+    )  # fmt: skip
+
+
+def build(options: Options) -> TemporalModel:
+    """The network of a run."""
+    return TemporalModel(
+        len(JOINTS), 3, len(BODY), options.widths, options.channels, dropout=options.dropout, extra_out=CONTACTS
+    )
+
+
+def train(options: Options, progress: Callable[[int, float], None] | None = None) -> Path:
+    """Train, and leave `last.pt` (to resume), `log.csv` and `average.pt` (the weights that count) in `options.out`.
+
+    `progress` is called with the step and the mean loss since the last call. Returns the path of the weights.
+
+    Raises:
+        InputError: the data cannot be used, or there is nothing to resume.
+    """
+    mocap = load_mocap(options.data)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    fabric = Fabric(accelerator=options.device, devices=1, precision=options.precision)
+    torch.manual_seed(options.seed)
+    model = build(options)
+    average = torch.optim.swa_utils.AveragedModel(
+        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(options.average), use_buffers=True
+    ).to(fabric.device)
+    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=options.weight_decay, fused=True)
+    model, optimiser = fabric.setup(model, optimiser)
+    generator = torch.Generator(fabric.device)
+    generator.manual_seed(options.seed)
+    views = Views(mocap.to(fabric.device), options.frames, model.receptive_field, generator)
+    state = {"model": model, "average": average, "optimiser": optimiser, "step": 0, "random": generator.get_state()}
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.resume:
+        _resume(fabric, options, state, generator)
+    _loop(fabric, options, state, views, progress)
+    weights = options.out / "average.pt"
+    torch.save(average.module.state_dict(), weights)
+    return weights
+
+
+def _resume(fabric: Fabric, options: Options, state: dict, generator: torch.Generator) -> None:
+    path = options.out / "last.pt"
+    if not path.is_file():
+        raise InputError(f"nothing to resume in {options.out}", "there is no last.pt", "start without --resume")
+    fabric.load(path, state)
+    generator.set_state(state["random"].cpu())
+
+
+def _loop(
+    fabric: Fabric, options: Options, state: dict, views: Views, progress: Callable[[int, float], None] | None
+) -> None:
+    """Step until `options.steps`, logging and saving on the way."""
+    model, average, optimiser = state["model"], state["average"], state["optimiser"]
+    model.train()
+    sums, began, saved = torch.zeros(5, device=fabric.device), time.monotonic(), time.monotonic()
+    while state["step"] < options.steps:
+        rate = learning_rate(options, state["step"])
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        losses = loss(model, views.batch(options.batch))
+        optimiser.zero_grad()
+        fabric.backward(losses[0])
+        optimiser.step()
+        average.update_parameters(model.module)
+        sums += torch.stack([part.detach() for part in losses])
+        state["step"] += 1
+        if state["step"] % options.log_every == 0:
+            means = (sums / options.log_every).tolist()
+            _log(options, (state["step"], round(time.monotonic() - began, 1), rate, *means))
+            sums.zero_()
+            if progress:
+                progress(state["step"], means[0])
+        if state["step"] == options.steps or time.monotonic() - saved > 60 * options.save_minutes:
+            _save(fabric, options, state, views.generator)
+            saved = time.monotonic()
+
+
+def learning_rate(options: Options, step: int) -> float:
+    """Linear rise, plateau, linear fall to zero."""
+    rise = (step + 1) / options.warmup
+    fall = (options.steps - step) / options.decay
+    return options.learning_rate * min(1.0, rise, fall)
+
+
+def loss(model: torch.nn.Module, batch: Batch) -> tuple[Tensor, ...]:
+    """The total and its parts: joint positions, bones and steps over time in metres, contacts as cross-entropy."""
+    joints, contacts = model(batch.inputs)
+    joints = joints.float()
+    joints = joints - joints[:, :, :1]
+    error = joints - batch.joints
+    position = error.norm(dim=-1).mean()
+    parents, children = (list(side) for side in zip(*BODY.bones, strict=True))
+    bone = (error[:, :, children] - error[:, :, parents]).norm(dim=-1).mean()
+    velocity = error.diff(dim=1).norm(dim=-1).mean()
+    known = batch.contacts != UNKNOWN
+    truth = torch.where(known, batch.contacts, 0).float()
+    each = functional.binary_cross_entropy_with_logits(contacts.float(), truth, reduction="none")
+    contact = (each * known).sum() / known.sum().clamp_min(1)
+    return position + 0.5 * bone + 2.0 * velocity + 0.02 * contact, position, bone, velocity, contact
+
+
+def _save(fabric: Fabric, options: Options, state: dict, generator: torch.Generator) -> None:
+    state["random"] = generator.get_state()
+    temporary = options.out / "last.tmp"
+    fabric.save(temporary, state)
+    temporary.replace(options.out / "last.pt")
+
+
+def _log(options: Options, row: tuple[float, ...]) -> None:
+    path = options.out / "log.csv"
+    fresh = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        if fresh:
+            writer.writerow(COLUMNS)
+        writer.writerow([f"{value:.6g}" for value in row])
+
+
+def describe(options: Options) -> dict[str, str]:
+    """The options as text, for the card of the weights."""
+    return {key: str(value) for key, value in asdict(options).items()}
