@@ -199,8 +199,8 @@ def sit(start: float, duration: float = 4.0, seat: float = 0.46) -> Action:
         c.tilt[:, 0] += 0.30 * bow - 0.10 * down
         c.head[:, 0] -= 0.45 * bow
         for s in range(2):
-            _towards(c.shoulder[:, s], down, (0.62, 0.05, 0.0))
-            _towards(c.elbow[:, s], down, 0.75)
+            _towards(c.shoulder[:, s], down, (0.30, 0.06, -0.15))
+            _towards(c.elbow[:, s], down, 0.85)
             _towards(c.forearm[:, s], down, 1.0)
 
     return Action(start, duration, act)

@@ -63,9 +63,11 @@ class Options:
 def sample(o: Options) -> StudioScene:
     """Two people: one walks a round, the other waves, squats and jumps."""
     camera = look_at((0.0, -5.4, 1.5), (0.0, 0.0, 0.97), o.picture, fov=44)
-    loop = through([(-1.9, 0.9), (-0.5, 1.3), (1.2, 0.5), (1.45, -0.6), (0.5, -1.2), (-1.3, -0.6)], closed=True)
+    loop = through([(-1.9, 0.9), (-0.5, 1.3), (1.2, 0.6), (1.5, -0.3), (0.5, -0.8), (-1.3, -0.5)], closed=True)
     actions = (wave_action(0.1, 1.9), squat_action(1.9, 1.5), jump_action(3.35, 0.22))
-    return _scene("sample", o, (walking(loop, speed=1.2), Stand((-0.62, 0.1), -1.45, actions, seed=o.seed)), camera, 5.2)
+    walker = Actor.cast(1, walking(loop, speed=1.2), o.seed, look=28)
+    athlete = Actor.cast(2, Stand((-0.62, 0.1), -1.45, actions, seed=o.seed), o.seed, look=7)
+    return _scene("sample", o, (walker, athlete), camera, 5.2)
 
 
 def walk(o: Options) -> StudioScene:

@@ -32,10 +32,10 @@ class Actor:
     look: int
 
     @staticmethod
-    def cast(number: int, motion: Motion, seed: int = 0, proportions: Proportions | None = None) -> Actor:
-        """The actor `number` of a scene with this seed; looks and proportions follow from both."""
-        look = 101 * seed + number
-        return Actor(number, build_body(proportions or Proportions.random(look)), motion, look)
+    def cast(number: int, motion: Motion, seed: int = 0, look: int | None = None) -> Actor:
+        """The actor `number` of a scene with this seed; proportions and colours follow from `look`, or the number."""
+        look = 101 * seed + (number if look is None else look)
+        return Actor(number, build_body(Proportions.random(look)), motion, look)
 
     @cached_property
     def flesh(self) -> Flesh:
