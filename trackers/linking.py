@@ -15,7 +15,10 @@ COAST_S = 0.1  # an unseen tracklet waits that long (or one frame); longer gaps 
 SHADOW_S = 0.7  # and remains a rival of others that long, since it may be the one who reappears
 DRIFT = 1.2  # body sizes per second that a joint may move besides the body's own constant velocity
 GATE = 0.12  # similarity below which two poses are not the same person in consecutive frames
+FIRST_DRIFT = 5.0  # and while the velocity is not known yet
 HINT = 0.08  # what the detector's own following id is worth
+HINT_LEAP = 10.0  # body sizes per second off the expected place up to which the hint alone may carry a link
+HINT_ALONE = 0.3  # similarity that it stands for then
 VELOCITY_S = 0.15  # time constant of the velocity estimate
 
 
@@ -59,6 +62,7 @@ def _extend_running(pool: Pool, running: list[Tracklet], coast: float, begin: in
     last = np.array([t.rows[-1] for t in running])
     waiting = (pool.time[begin] - pool.time[last] <= coast + 1e-9)[:, None]
     same_id = (pool.following[last][:, None] == pool.following[None, begin:end]) & (pool.following[last] >= 0)[:, None]
+    alike = np.maximum(alike, HINT_ALONE * (same_id & _within_leap(pool, running, begin, end)))
     reward = np.where(waiting & (alike >= GATE), alike + HINT * same_id, 0.0)
     chosen = [(r, d) for r, d in zip(*linear_sum_assignment(-reward), strict=True) if reward[r, d] > 0]
     partner = dict(chosen)
@@ -73,12 +77,25 @@ def _extend_running(pool: Pool, running: list[Tracklet], coast: float, begin: in
 
 def _affinity(pool: Pool, running: list[Tracklet], begin: int, end: int) -> Array:
     """(R,D) OKS of each tracklet's pose, moved on by its velocity, with each detection."""
+    last, dt, shift = _prediction(pool, running, begin)
+    rows = slice(begin, end)
+    drift = np.where([len(t.rows) > 1 for t in running], DRIFT, FIRST_DRIFT) * dt
+    return oks(pool.keypoints[last] + shift[:, None], pool.weights[last], pool.keypoints[rows], pool.weights[rows],
+               pool.size[last], pool.sigmas, drift)  # fmt: skip
+
+
+def _within_leap(pool: Pool, running: list[Tracklet], begin: int, end: int) -> Array:
+    """(R,D) bool: near enough to the expected place for a body that is thrown, falls or lands."""
+    last, dt, shift = _prediction(pool, running, begin)
+    off = np.linalg.norm((pool.centre[last] + shift)[:, None] - pool.centre[None, begin:end], axis=-1)
+    return off < (pool.size[last] * (0.3 + HINT_LEAP * dt))[:, None]
+
+
+def _prediction(pool: Pool, running: list[Tracklet], begin: int) -> tuple[Array, Array, Array]:
+    """Last rows (R,), seconds since then (R,), and the way gone since then at constant velocity (R,2) px."""
     last = np.array([t.rows[-1] for t in running])
     dt = pool.time[begin] - pool.time[last]
-    shift = np.stack([t.velocity for t in running]) * dt[:, None]
-    rows = slice(begin, end)
-    return oks(pool.keypoints[last] + shift[:, None], pool.weights[last], pool.keypoints[rows], pool.weights[rows],
-               pool.size[last], pool.sigmas, DRIFT * dt)  # fmt: skip
+    return last, dt, np.stack([t.velocity for t in running]) * dt[:, None]
 
 
 def _margin(alike: Array, r: int, d: int, partner: dict[int, int]) -> float:

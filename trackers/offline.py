@@ -42,7 +42,7 @@ class OfflineTracker:
         Args:
             detections: one per frame of the clip.
             times: (T,) s of these frames.
-            size: (w, h) px of the frames; kept for trackers that need it.
+            size: (w, h) px of the frames.
 
         Raises:
             ValueError: not one time per frame, or several skeletons.
@@ -53,7 +53,7 @@ class OfflineTracker:
         if pool is None:
             return []
         times = np.asarray(times, float)
-        pieces = stitch(pool, cut(pool, link(pool, times)), self.max_gap_s)
+        pieces = stitch(pool, cut(pool, link(pool, times)), self.max_gap_s, size)
         pieces = [piece for piece in _without_coinciding(pool, pieces) if self._is_person(pool, piece, times)]
         pieces.sort(key=lambda piece: -_prominence(pool, piece))
         return [_as_track(pool, piece, number) for number, piece in enumerate(pieces, 1)]

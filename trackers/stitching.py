@@ -20,7 +20,9 @@ from trackers.similarity import oks
 
 LIMIT = 14.0  # a continuation that costs more is none
 MARGINS = (8.0, 4.0, 2.0, 1.0, -np.inf)  # by which a continuation must beat all others, round by round
-WINDOW_S = 0.5  # of a piece's end that tells its position and velocity
+INSIDE_WORTH = 5.0  # nobody appears or vanishes far inside the picture without a reason, at either end of a gap
+FALL = 6.0  # body sizes per s^2 more that up and down may change, for jumps
+WINDOW_S = 0.3  # of a piece's end that tells its position and velocity
 POSE_GAP_S = 0.2  # up to this gap the pose itself is evidence
 POSE_WORTH = 8.0
 PROPORTION_SPREAD = 0.12  # of log limb lengths between two views of one person
@@ -39,18 +41,22 @@ class Ends:
     size: Array  # (M,) px
 
 
-def stitch(pool: Pool, pieces: list[Piece], max_gap_s: float) -> list[Piece]:
-    """Join pieces, the surest continuations first, so that the doubtful ones are decided with long pieces."""
+def stitch(pool: Pool, pieces: list[Piece], max_gap_s: float, size: tuple[int, int]) -> list[Piece]:
+    """Join pieces, the surest continuations first, so that the doubtful ones are decided with long pieces.
+
+    Args:
+        size: (w, h) px of the picture.
+    """
     for margin in MARGINS:
         while len(pieces) > 1:
-            links = _sure_links(_costs(pool, pieces, max_gap_s), margin)
+            links = _sure_links(_costs(pool, pieces, max_gap_s, size), margin)
             if not links:
                 break
             pieces = _join(pieces, links)
     return pieces
 
 
-def _costs(pool: Pool, pieces: list[Piece], max_gap_s: float) -> Array:
+def _costs(pool: Pool, pieces: list[Piece], max_gap_s: float, size: tuple[int, int]) -> Array:
     """(M,M) cost of piece b as the continuation of piece a, at most LIMIT."""
     table = np.full((len(pieces), len(pieces)), LIMIT)
     tails, heads = _ends(pool, pieces, -1), _ends(pool, pieces, 0)
@@ -59,8 +65,15 @@ def _costs(pool: Pool, pieces: list[Piece], max_gap_s: float) -> Array:
     if len(before):
         cost = _motion_cost(tails, heads, before, after) + _pose_cost(pool, tails, heads, before, after)
         cost += _proportion_cost(pool, pieces, before, after) + _appearance_cost(pool, pieces, before, after)
+        cost -= INSIDE_WORTH * (_inside(tails, size)[before] + _inside(heads, size)[after])
         table[before, after] = np.minimum(cost, LIMIT)
     return table
+
+
+def _inside(ends: Ends, size: tuple[int, int]) -> Array:
+    """(M,) 0 at the border of the picture to 1 two body sizes inside."""
+    away = np.minimum(ends.centre, np.array(size) - 1.0 - ends.centre).min(1) / ends.size
+    return np.clip(away - 1.0, 0, 1)
 
 
 def _sure_links(table: Array, margin: float) -> dict[int, int]:
@@ -113,8 +126,9 @@ def _motion_cost(tails: Ends, heads: Ends, a: Array, b: Array) -> Array:
     miss = np.linalg.norm(heads.centre[b] - tails.centre[a] - drift, axis=1)
     unsure = (tails.doubt[a] + heads.doubt[b]) / 2 * dt
     place = miss**2 / ((size * (0.12 + 0.4 * dt)) ** 2 + unsure**2)
-    turn = ((heads.velocity[b] - tails.velocity[a]) ** 2).sum(1)
-    turn /= (size * (0.5 + 2.0 * dt)) ** 2 + tails.doubt[a] ** 2 + heads.doubt[b] ** 2
+    change = (size * (0.5 + 2.0 * dt))[:, None] * [1.0, 1.0] + (size * FALL * dt)[:, None] * [0.0, 1.0]
+    unsteady = tails.doubt[a] ** 2 + heads.doubt[b] ** 2
+    turn = ((heads.velocity[b] - tails.velocity[a]) ** 2 / (change**2 + unsteady[:, None])).sum(1)
     grow = np.log(heads.size[b] / tails.size[a]) ** 2 / (0.12 + 0.2 * dt) ** 2
     wait = 1.5 * np.maximum(dt, 0.0)
     return place + turn + grow + wait
