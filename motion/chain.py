@@ -7,6 +7,9 @@ from scipy.linalg import solveh_banded
 
 from pipeline.results import Array
 
+RIDGE = 1e-6  # 1/m^2: what nothing else holds stays near 0 instead of making the system singular
+CLOSEST_S = 1e-3  # frames nearer in time count as that far apart
+
 
 class Chain:
     """Normal equations of T unknown points (T,3) whose terms reach at most two points away."""
@@ -29,7 +32,8 @@ class Chain:
 
     def add_bending(self, weight: Array, times: Array) -> None:
         """Accelerations are 0: weight (T-2,3,3) per (m/s^2)^2, times (T,) s, any spacing."""
-        before, after = np.diff(times)[:-1], np.diff(times)[1:]
+        span = np.maximum(np.diff(times), CLOSEST_S)
+        before, after = span[:-1], span[1:]
         mean = (before + after) / 2
         factors = np.stack([1 / before, -1 / before - 1 / after, 1 / after], axis=1) / mean[:, None]
         self._add_combination(factors, weight, np.zeros((len(mean), 3)))
@@ -55,5 +59,5 @@ class Chain:
                     offset = 3 * k + b - a  # element of point i+k, axis b (row) and point i, axis a (column)
                     if 0 <= offset <= width and len(blocks):
                         banded[offset, a : a + 3 * len(blocks) : 3] += blocks[:, a, b]
-        banded[0] += 1e-9 * banded[0].max() + 1e-12
+        banded[0] += RIDGE
         return solveh_banded(banded, self._right.ravel(), lower=True).reshape(-1, 3)

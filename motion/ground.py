@@ -42,7 +42,7 @@ class Floor:
 
     up: Array  # (3,) unit
     heights: Array  # (P,) m of the camera above each person's floor, NaN without stances
-    height_errors: Array  # (P,) m
+    height_errors: Array  # (P,) m, were the tilt known
     tilt_error: float  # rad, standard error of the up direction
     stances: int
 
@@ -102,11 +102,11 @@ def _fit_from(start: Array, people: list[Evidence], axes: list[Array]) -> tuple[
         return np.concatenate(parts)
 
     found = least_squares(residuals, np.array([0.0, 0.0, *first]), loss="soft_l1", f_scale=2.0, x_scale="jac")
-    spread = np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac)))
+    normal = found.jac.T @ found.jac
+    tilt = float(np.sqrt(np.trace(np.linalg.pinv(normal)[:2, :2])))
     heights, errors = np.full(len(people), np.nan), np.full(len(people), np.nan)
-    heights[standing], errors[standing] = found.x[2:], spread[2:]
-    count = sum(len(person.points) for person in people)
-    return float(found.cost), Floor(up_of(found.x), heights, errors, float(np.linalg.norm(spread[:2])), count)
+    heights[standing], errors[standing] = found.x[2:], 1 / np.sqrt(np.diag(normal)[2:])
+    return float(found.cost), Floor(up_of(found.x), heights, errors, tilt, sum(len(p.points) for p in people))
 
 
 def _plane_residuals(person: Evidence, up: Array, height: float) -> Array:

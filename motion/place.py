@@ -22,7 +22,7 @@ from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton
 
 MEAN_STATURE_M = 1.70
-STATURE_SPREAD = 0.12  # of its logarithm, over grown-ups and children
+STATURE_SPREAD, STATURE_TAIL = 0.06, 3.0  # of its logarithm: Student's t, narrow for grown-ups, open for children
 SCALE_ERROR = 0.06  # of the logarithm of a camera height as one person shows it
 FALLBACK_PERCENTILE = 5  # of all lowest feet over time is the floor when nobody is seen to stand
 
@@ -140,7 +140,7 @@ def _evidence(body: Body) -> Evidence:
 
 
 def _tie_scales(bodies: list[Body], floor: Floor, fixed: int | None) -> tuple[list[Body], Array]:
-    """Everyone's floor becomes one: factors near 1 (`STATURE_SPREAD`) that bring the camera heights together."""
+    """Everyone's floor becomes one: factors, likely near 1, that bring the camera heights together."""
     heights = floor.heights
     known = np.isfinite(heights) & (heights > 0.3)
     if known.sum() < 2:
@@ -148,13 +148,15 @@ def _tie_scales(bodies: list[Body], floor: Floor, fixed: int | None) -> tuple[li
     away = np.array([float(np.nanmedian(body.path[:, 2])) for body in bodies])
     tilted = (away - away[known].mean()) * floor.tilt_error
     unsure = SCALE_ERROR**2 + (np.hypot(np.nan_to_num(floor.height_errors), tilted) / np.where(known, heights, 1)) ** 2
-    prior = np.full(len(bodies), STATURE_SPREAD**2)
-    if fixed is not None:
-        prior[fixed] = 0.0
     log = np.log(np.where(known, heights, 1.0))
-    weight = known / (prior + unsure)
-    common = (weight * log).sum() / weight.sum()
-    factors = np.exp(np.where(known, prior / (prior + unsure) * (common - log), 0.0))
+    shift = np.zeros(len(bodies))
+    for _ in range(30):
+        prior = STATURE_SPREAD**2 + shift**2 / STATURE_TAIL
+        if fixed is not None:
+            prior[fixed] = 0.0
+        weight = known / (prior + unsure)
+        shift = np.where(known, prior / (prior + unsure) * ((weight * log).sum() / weight.sum() - log), 0.0)
+    factors = np.exp(shift)
     return [_scaled(body, f) for body, f in zip(bodies, factors, strict=True)], factors
 
 

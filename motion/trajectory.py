@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from motion.chain import Chain
+from motion.chain import CLOSEST_S, Chain
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton
 
@@ -154,7 +154,7 @@ def _add_smoothness(chain: Chain, path: Array, times: Array, ground: Ground | No
 def _add_feet(chain: Chain, feet: Array, standing: Array, times: Array, ground: Ground | None) -> None:
     """Standing feet (T,F,3) keep their place, and their height where the floor is known."""
     if len(feet) > 1:
-        both = np.minimum(standing[1:], standing[:-1]) / SLOW_FOOT / np.diff(times)[:, None]  # per m^2
+        both = np.minimum(standing[1:], standing[:-1]) / SLOW_FOOT / np.maximum(np.diff(times), CLOSEST_S)[:, None]
         total = both.sum(1)
         step = -(both[..., None] * np.diff(feet, axis=0)).sum(1) / np.maximum(total, 1e-12)[:, None]
         chain.add_steps(total[:, None, None] * np.eye(3), step)
