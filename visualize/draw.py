@@ -74,11 +74,11 @@ def picture_bones(skeleton: Skeleton) -> tuple[tuple[int, int], ...]:
     return tuple((known[a], known[b]) for a, b in pairs if a in known and b in known)
 
 
-_CAP = np.linspace(-np.pi / 2, np.pi / 2, 6)
+_CAP = np.linspace(-np.pi / 2, np.pi / 2, 8)
 
 
 def capsules(a: Array, b: Array, radius_a: Array, radius_b: Array) -> Array:
-    """Outlines of limbs from points a to b (...,2) px with radii (...) px: (...,12,2) int32 in 1/16 px.
+    """Outlines of limbs from points a to b (...,2) px with radii (...) px: (...,16,2) int32 in 1/16 px.
 
     Limbs with a missing end are all zero.
     """

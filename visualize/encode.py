@@ -9,14 +9,14 @@ from pathlib import Path
 from types import TracebackType
 
 import av
+import cv2
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 
 from pipeline.results import Array
 
 TICKS = 90_000  # per second: whole for 24, 25, 30, 50, 60 and the NTSC rates
-_BT709 = 1
+_BT601 = 6  # FFmpeg's number for SMPTE 170M
 
 
 class Film:
@@ -39,10 +39,10 @@ class Film:
         self._stream.width, self._stream.height = size
         self._stream.pix_fmt = "yuv420p"
         self._stream.time_base = self._stream.codec_context.time_base = Fraction(1, TICKS)
-        self._stream.options = {"preset": "veryfast", "crf": "20"}
+        self._stream.options = {"preset": "superfast", "crf": "20"}
         self._stream.codec_context.thread_count = 2
         context = self._stream.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        context.colorspace = context.color_primaries = context.color_trc = _BT601
         context.color_range = 1
         self._queue: queue.Queue[Array | None] = queue.Queue(maxsize=4)
         self._failure: BaseException | None = None
@@ -78,14 +78,12 @@ class Film:
                 pass
 
     def _encode_all(self) -> None:
-        reformatter = VideoReformatter()
         index = 0
         while (picture := self._queue.get()) is not None:
             if self._abandoned:
                 continue
-            frame = reformatter.reformat(
-                VideoFrame.from_ndarray(picture, format="bgr24"), format="yuv420p", dst_colorspace="ITU709"
-            )
+            planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)  # BT.601; half the time of swscale
+            frame = VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts, frame.time_base = int(self._ticks[index]), self._stream.codec_context.time_base
             following = self._ticks[index + 1] if index + 1 < len(self._ticks) else self._ticks[index] + self._last
             frame.duration = int(following - self._ticks[index])
