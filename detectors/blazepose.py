@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from detectors.blazepose_chain import Chain
 from detectors.blazepose_follow import follow
 from detectors.blazepose_networks import Networks, Pose
+from detectors.blazepose_sides import put_right
 from pipeline.results import Detections
 
 Array = NDArray[Any]
@@ -48,6 +49,8 @@ class BlazePose:
             progress: called with the number of frames done.
         """
         chains = follow(self._networks, clip, progress)
+        for chain in chains:
+            chain.poses = put_right(chain.poses, chain.looks)
         return [_gather(chains, index) for index in range(len(clip.info.times))]
 
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from detectors.blazepose_decode import CENTRE, TOP
 from detectors.blazepose_networks import Pose
 from detectors.blazepose_region import Region, wrap
+from detectors.blazepose_sides import SecondLook
 
 Array = NDArray[Any]
 
 
-@dataclass
+@dataclass(eq=False)
 class Chain:
     """The poses of one person by frame index, consecutive, and how often the detection network agreed."""
 
@@ -25,6 +26,8 @@ class Chain:
     appearance: dict[int, Array] = field(default_factory=dict)
     confirmed: dict[int, float] = field(default_factory=dict)  # frame -> score, 0 where nothing agreed
     born: int = 0  # frame in which the person was found
+    looks: dict[int, SecondLook] = field(default_factory=dict)  # second looks, for left and right
+    calm: int = 0  # frames since left and right were last in doubt
     alive: bool = True
 
     @property
@@ -47,11 +50,15 @@ class Chain:
 
 
 def real(chain: Chain, fps: float, frames: int) -> bool:
-    """Not a phantom: the detection network agreed most of the time, and it was there for more than a moment."""
-    if not chain.poses:
+    """Not a phantom: it was there for more than a moment, and the detection network agreed often enough.
+
+    People half hidden by others are seen by it only now and then, but again and again.
+    """
+    if len(chain.poses) < min(max(3, 0.2 * fps), frames):
         return False
     scores = list(chain.confirmed.values())
-    return len(chain.poses) >= min(0.2 * fps, frames) and sum(scores) / len(scores) >= 0.45
+    mean = sum(scores) / len(scores)
+    return mean >= 0.45 or (mean >= 0.3 and sum(score >= 0.5 for score in scores) >= 4)
 
 
 def next_region(pose: Pose) -> Region:

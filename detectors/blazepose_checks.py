@@ -49,7 +49,7 @@ def inside(pose: Pose, width: int, height: int) -> Array:
 
 def plausible(pose: Pose, width: int, height: int, least_flag: float) -> bool:
     """A body of human proportions, of which a fair part lies in the picture."""
-    if not pose.flag > least_flag or not np.isfinite(pose.points).all():
+    if not pose.flag > least_flag or pose.presence.mean() < 0.2 or not np.isfinite(pose.points).all():
         return False
     size = extent(pose)
     if size < 24 or not 0.15 < size / pose.region.side < 1.3:

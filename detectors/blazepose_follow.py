@@ -19,6 +19,7 @@ from detectors.blazepose_networks import Candidate, Networks, Pose, PoseJob
 from detectors.blazepose_picture import Picture
 from detectors.blazepose_region import Region, wrap
 from detectors.blazepose_search import confirmations, new_people
+from detectors.blazepose_sides import SecondLook, second_square, swapped
 from detectors.blazepose_windows import Sweep, around
 
 RESCUE_TURNS = (-60, -30, 30, 60)  # degrees, for people who turn in the air
@@ -32,6 +33,7 @@ class Pace:
     period: int  # frames between two searches
     sweep: int  # searches until every tile was looked at
     probation: int  # frames after which somebody new is looked at again
+    calm: int  # frames without doubt about left and right after which they are trusted
     ahead: int  # frames under way at once: 1 reads a frame only when the one before is known
     history: int  # poses that the prediction of the next region is fitted to
 
@@ -42,6 +44,7 @@ class Pace:
             period=max(1, round(0.4 * fps)),
             sweep=5,
             probation=max(1, round(0.15 * fps)),
+            calm=max(2, round(0.1 * fps)),
             ahead=2 if fps >= 20 else 1,
             history=max(2, round(0.1 * fps) + 1),
         )
@@ -63,7 +66,7 @@ class Following:
         self._networks, self._width, self._height, self._pace = networks, width, height, pace
         self._sweep = Sweep(width, height, pace.sweep)
         self._recent: deque[tuple[int, Picture]] = deque()
-        self._under_way: deque[tuple[int, list[tuple[Chain, PoseJob]]]] = deque()
+        self._under_way: deque[tuple[int, Picture, list[tuple[Chain, PoseJob]]]] = deque()
 
     @property
     def live(self) -> list[Chain]:
@@ -74,7 +77,7 @@ class Following:
         self._remember(index, picture)
         while len(self._under_way) >= self._pace.ahead:
             self._collect()
-        self._under_way.append((index, self._start(index, picture)))
+        self._under_way.append((index, picture, self._start(index, picture)))
         if index % self._pace.period == 0:
             self.finish()
             self._search(index, picture, self._sweep.all() if index == 0 else self._sweep.due())
@@ -105,25 +108,42 @@ class Following:
         return jobs
 
     def _collect(self) -> None:
-        index, jobs = self._under_way.popleft()
+        index, picture, jobs = self._under_way.popleft()
         for chain, job in jobs:
             pose = job.result()
             if not chain.alive:
                 continue
             if not self._good(pose):
-                pose = self._rescue(index, chain, job.region)
+                pose = self._rescue(index, picture, chain, job.region)
             if pose is None:
                 chain.alive = False
             else:
-                chain.poses[index] = pose
+                self._add(chain, index, picture, pose, index - 1)
         self._part(index)
+
+    def _add(self, chain: Chain, index: int, picture: Picture, pose: Pose, neighbour: int) -> None:
+        """Keep a pose; look a second time while left and right are in doubt against the frame beside it."""
+        chain.poses[index] = pose
+        chain.calm += 1
+        if neighbour in chain.poses and swapped(chain.poses[neighbour], pose):
+            chain.calm = 0
+        if chain.calm < self._pace.calm:
+            self._look_again(chain, index, picture)
+
+    def _look_again(self, chain: Chain, index: int, picture: Picture) -> None:
+        pose = chain.poses[index]
+        square, weight = second_square(pose.region, index)
+        other = self._networks.poses(picture, [square])[0]
+        if self._good(other):
+            chain.looks[index] = SecondLook(other, weight)
+            if swapped(pose, other):
+                chain.calm = 0
 
     def _good(self, pose: Pose) -> bool:
         return plausible(pose, self._width, self._height, 0.5)
 
-    def _rescue(self, index: int, chain: Chain, region: Region) -> Pose | None:
+    def _rescue(self, index: int, picture: Picture, chain: Chain, region: Region) -> Pose | None:
         """Look again for somebody who was lost, with the detection network round where they should be."""
-        picture = next(p for i, p in self._recent if i == index)
         candidates = self._networks.detect(picture, [around(region)], 0.5)[0]
         regions = [c.region for c in candidates if agree(c.region, region, reach=0.35)][:1]
         turned = [region.turned(wrap(region.turn + radians(turn))) for turn in RESCUE_TURNS]
@@ -176,6 +196,9 @@ class Following:
                 chain.confirmed[index] = score
                 if chain.doubted():
                     chain.end_at(max(i for i, score in chain.confirmed.items() if score > 0))
+        for chain in chains:
+            if chain.alive and index not in chain.looks:
+                self._look_again(chain, index, picture)
         return [(c, True) for c in closer]
 
     def back(self, people: Sequence[Chain], frames: Sequence[tuple[int, Picture]]) -> None:
@@ -194,7 +217,7 @@ class Following:
             return False
         if any(same_body(pose, other.poses[index]) for other in self.chains if index in other.poses):
             return False
-        chain.poses[index] = pose
+        self._add(chain, index, picture, pose, index + 1)
         return True
 
 

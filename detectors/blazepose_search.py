@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import radians
 
 from detectors.blazepose_chain import next_region
 from detectors.blazepose_checks import agree, distance, plausible, quality, same_body
 from detectors.blazepose_networks import Candidate, Networks, Pose
 from detectors.blazepose_picture import Picture
-from detectors.blazepose_region import Region
+from detectors.blazepose_region import Region, wrap
 from detectors.blazepose_windows import around
 
 SUSPECTED, SURE = 0.5, 0.7  # scores of the detection network
@@ -53,11 +54,16 @@ def confirmations(poses: Sequence[Pose], found: Iterable[Candidate]) -> list[flo
     regions = [next_region(pose) for pose in poses]
     best = [0.0] * len(poses)
     for candidate in found:
-        near = [i for i, region in enumerate(regions) if agree(candidate.region, region)]
+        near = [i for i, r in enumerate(regions) if agree(candidate.region, r) and _upright(candidate.region, r)]
         if near:
             owner = min(near, key=lambda i: distance(candidate.region, regions[i]))
             best[owner] = max(best[owner], candidate.score)
     return best
+
+
+def _upright(one: Region, other: Region) -> bool:
+    """The two see the person the same way up; poses that are nonsense often do not."""
+    return abs(wrap(one.turn - other.turn)) < radians(60)
 
 
 def _covered(region: Region, known: Iterable[Pose]) -> bool:
