@@ -209,7 +209,7 @@ def _quality(bodies: list[Body], camera: Camera, floor: Floor, guessed: bool, fi
         "tilt_error_deg": round(float(np.degrees(floor.tilt_error)), 2),
         "floor": "guess" if guessed else "feet",
         "stances": floor.stances,
-        "stature_m": {b.motion.id: round(b.stature, 3) for b in bodies},
+        "stature_m": {b.motion.id: round(float(b.stature), 3) for b in bodies},
         "scale": "mean stature" if fixed is None else f"height given for person {bodies[fixed].motion.id}",
         "reprojection_px": {b.motion.id: round(_reprojection(b, camera), 2) for b in bodies},
     }

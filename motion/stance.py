@@ -8,11 +8,13 @@ from itertools import pairwise
 import numpy as np
 from scipy.ndimage import minimum_filter1d
 
+from motion.filters import lowpass_known
 from pipeline.results import Array
 from pipeline.skeletons import Skeleton
 
 SLOW, FAST = 0.25, 0.6  # m/s: a foot surely still, surely moving
 LOW, HIGH = 0.05, 0.12  # m above the lowest foot of the last and next second
+CALM_HZ = 4.0  # a lifter's jitter is taken out first
 SPEED_S = 0.1  # speed is measured over that time
 CONTACT_JOINTS = ("left_heel", "left_toe", "right_heel", "right_toe")
 SOLE_M = 0.02  # heel and toe joints of a standing foot lie that far above the ground
@@ -38,8 +40,9 @@ def feet_of(skeleton: Skeleton) -> Feet:
 
 def standing(feet: Array, up: Array, times: Array) -> Array:
     """(T,F,3) m in a still frame, (3,) -> (T,F) in [0,1]: slow and low. NaN counts as not standing."""
-    speed = np.linalg.norm(velocity(feet, times), axis=-1)
-    height = feet @ up
+    calm = lowpass_known(feet, times, CALM_HZ)
+    speed = np.linalg.norm(velocity(calm, times), axis=-1)
+    height = calm @ up
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
     reach = 2 * max(1, round(1.0 / step)) + 1
     lowest = minimum_filter1d(np.where(np.isfinite(height), height, np.inf).min(1), reach, mode="nearest")

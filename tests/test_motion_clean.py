@@ -1,0 +1,192 @@
+"""Cleaning: filters, gaps, bones and standing feet, against exact truth."""
+
+from dataclasses import replace
+
+import numpy as np
+import people
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from motion.clean import clean
+from motion.filters import lowpass
+from motion.gaps import fill
+from pipeline.errors import UsageError
+from pipeline.results import Motion3D
+
+TIMES = np.arange(150) / 30
+
+
+def world(joints, contacts=None, scores=None):
+    frames = np.arange(len(joints), dtype=np.int32)
+    scores = np.full(joints.shape[:2], 0.9, np.float32) if scores is None else scores
+    joints = joints.astype(np.float32)
+    return Motion3D(1, "h36m-23", "world", frames, joints, scores, joints[:, 0], frames >= 0, contacts)
+
+
+def walk(times=TIMES):
+    return people.walker(lambda t: np.stack([0.8 * t - 2, 4 + 0.2 * t], -1), times)
+
+
+def noisy(joints, times, size, seed=0):
+    return joints + size * people.slow_noise(np.random.default_rng(seed), joints.shape, times, 0.05)
+
+
+def skating(joints, contacts, times):
+    """m/s: mean horizontal speed of the foot points that truly stand."""
+    speed = np.linalg.norm(np.diff(joints[:, 17:21, :2], axis=0), axis=-1) / np.diff(times)[:, None]
+    return float(speed[(contacts[1:] > 0.5) & (contacts[:-1] > 0.5)].mean())
+
+
+@pytest.mark.parametrize("fps", [30, 60, 120])
+@pytest.mark.parametrize("hz", [1.0, 2.0])
+def test_slow_motion_passes_without_delay(fps, hz):
+    times = np.arange(5 * fps) / fps
+    wave = np.sin(2 * np.pi * hz * times)[:, None]
+    out = lowpass(wave, times, 6.0)
+    inner = slice(fps, -fps)
+    assert np.abs(out - wave)[inner].max() < 0.03
+
+
+def test_cutoff_is_where_half_the_power_passes():
+    times = np.arange(2000) / 100
+    wave = np.sin(2 * np.pi * 6.0 * times)[:, None]
+    gain = np.abs(lowpass(wave, times, 6.0))[500:1500].max()
+    assert gain == pytest.approx(np.sqrt(0.5), abs=0.01)
+
+
+def test_fast_jitter_goes():
+    times = np.arange(300) / 60
+    wave = np.sin(2 * np.pi * 20 * times)[:, None]
+    assert np.abs(lowpass(wave, times, 6.0))[60:-60].max() < 0.02
+
+
+def test_time_reversed_input_gives_reversed_output():
+    rng = np.random.default_rng(1)
+    values = np.cumsum(rng.normal(size=(200, 2)), axis=0)
+    times = np.arange(200) / 30
+    np.testing.assert_allclose(lowpass(values[::-1], times, 5.0)[::-1], lowpass(values, times, 5.0), atol=0.15)
+
+
+def test_low_frame_rates_are_left_alone():
+    times = np.arange(30) / 5
+    values = np.random.default_rng(0).normal(size=(30, 3))
+    np.testing.assert_array_equal(lowpass(values, times, 6.0), values)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 60))
+def test_uneven_times_keep_lines_and_constants(seed, count):
+    rng = np.random.default_rng(seed)
+    times = np.cumsum(rng.uniform(0.01, 0.06, count))
+    line = np.stack([3 + 0 * times, 2 * times - 1], -1)
+    out = lowpass(line, times, 4.0)
+    assert out.shape == line.shape
+    np.testing.assert_allclose(out, line, atol=0.05)
+
+
+def test_uneven_times_filter_like_even_ones():
+    rng = np.random.default_rng(2)
+    uneven = np.sort(rng.uniform(0, 10, 600))
+    jitter = 0.2 * np.sin(2 * np.pi * 15 * uneven)
+    slow = np.sin(2 * np.pi * 0.8 * uneven)
+    out = lowpass((slow + jitter)[:, None], uneven, 4.0)[:, 0]
+    assert np.sqrt(np.mean((out - slow)[50:-50] ** 2)) < 0.5 * np.sqrt(np.mean(jitter**2))
+
+
+def test_short_gaps_are_filled_and_long_ones_stay():
+    joints, contacts = walk()
+    holed = joints.copy()
+    holed[40:48] = np.nan
+    holed[80:120] = np.nan
+    scores = np.where(np.isfinite(holed[..., 0]), 0.9, 0).astype(np.float32)
+    out = clean([world(holed, contacts, scores)], TIMES, max_gap_s=0.5)[0]
+    assert np.isfinite(out.joints[:80]).all() and np.isnan(out.joints[80:120]).all()
+    assert np.linalg.norm(out.joints[40:48] - joints[40:48], axis=-1).mean() < 0.06
+    assert (out.scores[80:120] == 0).all() and (out.scores[40:48] > 0).all()
+    assert (out.scores[43, :] < out.scores[38, :]).all()
+    assert np.isnan(out.root[100]).all()
+
+
+def test_bridge_follows_a_curve_better_than_a_line():
+    times = np.arange(60) / 30
+    arc = np.stack([np.cos(2 * times), np.sin(2 * times), 0 * times], -1)[:, None]
+    holed = arc.copy()
+    holed[20:32] = np.nan
+    filled, _ = fill(holed, np.isfinite(holed[..., 0]) * 1.0, times, 0.5)
+    assert np.abs(filled - arc).max() < 0.01
+
+
+@pytest.mark.parametrize("size", [0.005, 0.015])
+def test_standing_feet_stop_sliding_and_sinking(size):
+    joints, contacts = walk()
+    before = noisy(joints, TIMES, size)
+    after = clean([world(before, contacts)], TIMES)[0].joints
+    assert skating(after, contacts, TIMES) < 0.35 * skating(before, contacts, TIMES)
+    standing = after[:, 17:21, 2][contacts > 0.5]
+    assert abs(standing.mean() - people.SOLE) < 0.01 and standing.std() < 0.01
+    assert np.linalg.norm(after - joints, axis=-1).mean() < np.linalg.norm(before - joints, axis=-1).mean() + 0.002
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000), st.floats(0.002, 0.03))
+def test_bones_are_constant_after_all(seed, size):
+    joints, contacts = walk(TIMES[:60])
+    out = clean([world(noisy(joints, TIMES[:60], size, seed), contacts)], TIMES)[0].joints
+    for parent, child in people.H36M.bones:
+        length = np.linalg.norm(out[:, child] - out[:, parent], axis=-1)
+        assert np.ptp(length) < 1e-5
+
+
+@pytest.mark.parametrize("rise", [0.1, 0.25, 0.5])
+def test_jumps_stay_jumps(rise):
+    joints, contacts = people.jumper(TIMES, rise=rise)
+    out = clean([world(noisy(joints, TIMES, 0.005), contacts)], TIMES)[0]
+    height = out.root[:, 2]
+    assert height.max() - np.median(height) == pytest.approx(rise, rel=0.1, abs=0.01)
+    air = contacts[:, 0] < 0.5
+    lowest = out.joints[air][:, 17:21, 2].max(0)
+    assert lowest.max() == pytest.approx(people.SOLE + rise, rel=0.15, abs=0.02)
+
+
+def test_nothing_moves_that_is_already_clean():
+    joints, contacts = walk()
+    out = clean([world(joints, contacts)], TIMES)[0].joints
+    assert np.linalg.norm(out - joints, axis=-1)[10:-10].mean() < 0.004
+
+
+def test_a_step_above_the_floor_is_not_pulled_down():
+    joints, contacts = people.walker(lambda t: np.stack([0.3 + 0 * t, 4 + 0 * t], -1), TIMES)
+    raised = joints + np.array([0, 0, 0.4])
+    out = clean([world(raised, contacts)], TIMES)[0].joints
+    np.testing.assert_allclose(out, raised, atol=0.01)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_few_frames(count):
+    joints, contacts = walk(TIMES[:count])
+    out = clean([world(joints, contacts)], TIMES)[0].joints
+    assert out.shape == joints.shape and np.abs(out - joints).max() < 0.02
+
+
+def test_order_of_people_does_not_matter_and_the_input_stays():
+    joints, contacts = walk()
+    one = world(noisy(joints, TIMES, 0.01), contacts)
+    two = replace(world(noisy(joints, TIMES, 0.01, 5) + np.array([1, 1, 0]), contacts), id=2)
+    kept = one.joints.copy()
+    forth, back = clean([one, two], TIMES), clean([two, one], TIMES)
+    np.testing.assert_array_equal(forth[0].joints, back[1].joints)
+    np.testing.assert_array_equal(one.joints, kept)
+
+
+def test_missing_contacts_and_all_nan():
+    joints, contacts = walk()
+    out = clean([world(noisy(joints, TIMES, 0.005))], TIMES)[0].joints
+    assert skating(out, contacts, TIMES) < 0.6 * skating(noisy(joints, TIMES, 0.005), contacts, TIMES)
+    empty = world(np.full_like(joints, np.nan))
+    assert np.isnan(clean([empty], TIMES)[0].joints).all()
+
+
+def test_wrong_options():
+    with pytest.raises(UsageError):
+        clean([], TIMES, cutoff_hz=-1)
