@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 
 from pipeline.results import Camera
-from studio.cameras import ray_grid
+from studio.cameras import project, ray_grid
 from studio.rotations import Array
 from studio.shapes import FAR, Box, box_depth
 
 LIGHT = np.array([-0.38, -0.46, 0.80]) / np.linalg.norm([-0.38, -0.46, 0.80])  # towards the light, world
+
+_SIGNS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def paint_backdrop(surroundings: Surroundings, camera: Camera) -> Backdrop:
     for box in surroundings.boxes:
         _box(box, eye, rays, colour, depth, ground)
     picture = np.clip(np.moveaxis(colour, 0, -1), 0, 255).astype(np.uint8)
+    _box_shadows(surroundings.boxes, camera, picture, ground)
     return Backdrop(_soften(picture, depth, surroundings), depth, ground.astype(np.uint8) * 255)
 
 
@@ -105,7 +108,11 @@ def _walls(s: Surroundings, eye: Array, rays: Array, colour: Array, depth: Array
 def _pictures(place: Array, face: Array, upright: Array, colour: Array) -> None:
     """A few framed pictures and a door, so that the walls are not bare."""
     along = np.where(face == 0, place[1], place[0])
-    wide = ((-3.4, 1.75, 0.55, 0.40, (96, 120, 88)), (0.4, 1.9, 0.42, 0.55, (120, 104, 84)), (3.6, 1.02, 0.46, 1.02, (112, 138, 160)))
+    wide = (
+        (-3.4, 1.75, 0.55, 0.40, (96, 120, 88)),
+        (0.4, 1.9, 0.42, 0.55, (120, 104, 84)),
+        (3.6, 1.02, 0.46, 1.02, (112, 138, 160)),
+    )
     for x, z, half_x, half_z, tint in wide:
         dx, dz = np.abs(along - x), np.abs(place[2] - z)
         frame = upright & (dx < half_x) & (dz < half_z)
@@ -129,6 +136,20 @@ def _box(box: Box, eye: Array, rays: Array, colour: Array, depth: Array, ground:
     colour[:, seen] = np.array(box.colour, np.float32)[:, None] * light
     depth[seen] = t[seen]
     ground[seen] = False
+
+
+def _box_shadows(boxes: tuple[Box, ...], camera: Camera, picture: Array, ground: Array) -> None:
+    """Darken the floor where boxes keep the light away."""
+    mask = np.zeros(ground.shape, dtype=np.uint8)
+    for box in boxes:
+        corners = np.array(box.centre) + (_SIGNS * np.array(box.size) / 2) @ box.axes().T
+        floor = np.concatenate([corners[:, :2] - corners[:, 2:] * LIGHT[:2] / LIGHT[2], np.zeros((8, 1))], axis=1)
+        pixels, depths = project(camera, floor)
+        if depths.min() > 0.1 and np.abs(pixels).max() < 1e5:
+            cv2.fillConvexPoly(mask, cv2.convexHull(pixels.astype(np.float32)).round().astype(np.int32), 105)
+    if mask.any():
+        soft = cv2.GaussianBlur(mask, (0, 0), float(np.clip(0.004 * camera.matrix[0, 0], 0.6, 5))) * ground
+        picture[:] = (picture * (1 - soft[..., None] / np.float32(255))).astype(np.uint8)
 
 
 def _soften(picture: Array, depth: Array, s: Surroundings) -> Array:

@@ -132,7 +132,12 @@ def assemble(
 ) -> Body:
     """A body of given bone lengths (m); `torso` holds pelvis-spine, spine-thorax and thorax-neck."""
     k = p.height_m / REFERENCE_HEIGHT
-    attach = {"pelvis": (0, 0, 0), "chest": (0, 0, torso[0]), "neck": (0, 0, torso[1]), "head": (0.012 * k, 0, torso[2])}
+    attach = {
+        "pelvis": (0, 0, 0),
+        "chest": (0, 0, torso[0]),
+        "neck": (0, 0, torso[1]),
+        "head": (0.012 * k, 0, torso[2]),
+    }
     for side, sign in zip(SIDES, (1, -1), strict=True):
         attach |= {
             side + "clavicle": (0, 0, torso[1]),

@@ -23,7 +23,7 @@ _SHOES = ((235, 235, 235), (40, 40, 44), (50, 60, 160), (60, 90, 130))
 
 @dataclass(frozen=True)
 class Flesh:
-    """N cones fixed to segments. `start` (N,3), `axes` (N,3,3), `segment` (N,), `material` (N,); sizes as in `Cones`."""
+    """N cones fixed to segments: `segment` and `material` (N,), `start` (N,3), `axes` (N,3,3), sizes as in `Cones`."""
 
     segment: Array
     material: Array
@@ -52,7 +52,19 @@ def palette(seed: int) -> Array:
     shirt, trousers, shoes = choose(_SHIRTS), choose(_TROUSERS), choose(_SHOES)
     lips = np.clip(skin * np.array([0.68, 0.62, 0.86]), 0, 255)
     return np.stack(
-        [skin, hair, shirt, trousers, shoes, (60, 60, 60), (238, 240, 242), (45, 50, 60), lips, hair * 0.8, (35, 38, 42)]
+        [
+            skin,
+            hair,
+            shirt,
+            trousers,
+            shoes,
+            (60, 60, 60),
+            (238, 240, 242),
+            (45, 50, 60),
+            lips,
+            hair * 0.8,
+            (35, 38, 42),
+        ]
     ).astype(np.uint8)
 
 
@@ -74,7 +86,9 @@ class _Tailor:
         x = np.array([1.0, 0, 0]) if abs(z[0]) < 0.8 else np.array([0, 0, 1.0])
         y = np.cross(z, x) / np.linalg.norm(np.cross(z, x))
         axes = np.stack([np.cross(y, z), y, z], axis=1)
-        self.rows.append((SEGMENTS.index(segment), MATERIALS.index(material), start, axes, length, w * r0, w * r1, squash))
+        self.rows.append(
+            (SEGMENTS.index(segment), MATERIALS.index(material), start, axes, length, w * r0, w * r1, squash)
+        )
 
 
 def dress(body: Body) -> Flesh:
@@ -100,7 +114,14 @@ def _torso(t: _Tailor, body: Body) -> None:
     t.add("chest", "shirt", (0.0, 0, -0.06), (-0.006, 0, torso - 0.165), 0.140, 0.162, (0.72, 1))
     for sign in (1, -1):
         t.add("chest", "shirt", (0.026, sign * 0.055, torso - 0.17), (0.014, sign * 0.07, torso - 0.10), 0.078, 0.074)
-        t.add("chest", "shirt", (-0.022, sign * 0.02, torso + 0.012), (-0.012, sign * shoulder, torso - 0.045), 0.050, 0.052)
+        t.add(
+            "chest",
+            "shirt",
+            (-0.022, sign * 0.02, torso + 0.012),
+            (-0.012, sign * (shoulder - 0.05), torso - 0.035),
+            0.050,
+            0.055,
+        )
         t.add("chest", "shirt", (-0.04, sign * 0.075, torso - 0.15), (-0.03, sign * 0.08, torso - 0.08), 0.080, 0.068)
     t.add("neck", "skin", (-0.014, 0, -0.03), (0.008, 0, 0.12), 0.056, 0.052)
     t.add("neck", "shirt", (-0.016, 0, -0.02), (-0.014, 0, 0.012), 0.072, 0.060)

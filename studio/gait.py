@@ -88,7 +88,9 @@ class Walk:
     def _stance(self, body: Body, step: Array, part: Array, side: int) -> tuple[Array, Array]:
         """Ankle (T,3) and pitch (T,) of a foot that rolls over heel and toe on its footprint."""
         share = part / self.gait.duty
-        pitch = self.gait.landing * (1 - _ease(share / _FLAT)) - self.gait.push * _late((share - _HEEL_OFF) / (1 - _HEEL_OFF))
+        pitch = self.gait.landing * (1 - _ease(share / _FLAT)) - self.gait.push * _late(
+            (share - _HEEL_OFF) / (1 - _HEEL_OFF)
+        )
         place, heading = self._print(body, step, side)
         pivot = np.where((share < _FLAT)[:, None], *(body.points[SIDES[side] + end][1] for end in ("heel", "toe")))
         flat = np.concatenate([place, np.full((len(place), 1), body.ankle_height)], axis=1)

@@ -112,7 +112,9 @@ def pose(body: Body, joints: Array) -> Figure:
         return origins[:, j] + apply(turns[:, j], body.attach[i])
 
     across = unit(p["left_hip"] - p["right_hip"])
-    root = frame(np.cross(np.cross(across, p["spine"] - p["pelvis"]), across), np.cross(across, p["spine"] - p["pelvis"]))
+    root = frame(
+        np.cross(np.cross(across, p["spine"] - p["pelvis"]), across), np.cross(across, p["spine"] - p["pelvis"])
+    )
     put("pelvis", root, p["pelvis"])
     shoulders = p["left_shoulder"] - p["right_shoulder"]
     for name, parent, low, high in (

@@ -143,7 +143,7 @@ def jump(start: float, height: float = 0.30, forward: float = 0.0) -> Action:
 
     def act(body: Body, u: Array, w: Array, c: Controls) -> None:
         k = body.scale
-        take_off = 0.085 * k
+        take_off = 0.06 * k
         rise = np.select(
             [(u > keys[i]) & (u <= keys[i + 1]) for i in range(5)],
             [
@@ -161,8 +161,8 @@ def jump(start: float, height: float = 0.30, forward: float = 0.0) -> Action:
         air = np.clip((u - keys[2]) / flight, 0, 1)
         heel = tip * (smooth((u - keys[1] - 0.3 * push) / (0.7 * push)) - smooth((u - keys[3]) / 0.12))
         _hop(body, c, (u > keys[2]) & (u < keys[3]), air, heel, np.maximum(rise - take_off, 0), forward)
-        back = smooth(u / crouch) - smooth((u - keys[1]) / push)
-        throw = smooth((u - keys[1]) / push) - smooth((u - keys[3] + 0.1) / (absorb + recover))
+        back = smooth(u / crouch) - smooth((u - keys[1] + 0.08) / (push + 0.1))
+        throw = smooth((u - keys[1] + 0.08) / (push + 0.22)) - smooth((u - keys[3] + 0.1) / (absorb + recover))
         c.shoulder[:, :, 0] += (-0.7 * back + 2.0 * throw)[:, None]
         c.elbow += (0.15 * back + 0.45 * throw)[:, None]
 
@@ -180,7 +180,7 @@ def _hop(body: Body, c: Controls, flying: Array, air: Array, heel: Array, rise: 
         c.ankle[:, s, 2] += rise + tuck
         c.ankle[:, s, 0] += forward * air
         c.foot[:, s] = turned
-        c.contacts[:, 2 * s] &= ~flying & (heel < 1e-3)
+        c.contacts[:, 2 * s] &= ~flying & (heel <= 0)
         c.contacts[:, 2 * s + 1] &= ~flying
     c.pelvis[:, 0] += forward * smooth(air)
 

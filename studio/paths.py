@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from pipeline.errors import UsageError
 from studio.rotations import Array
 
 Path = Callable[[Array], tuple[Array, Array]]  # (...,) m -> (...,2) m and (...,) rad, continuous
@@ -45,10 +46,15 @@ def spot(place: tuple[float, float] = (0, 0), heading: float = 0.0, turn_per_m: 
 
 
 def through(places: Sequence[tuple[float, float]], closed: bool = False) -> Path:
-    """A smooth curve (centripetal-free Catmull-Rom) through `places` (m); a closed one goes round for ever.
+    """A smooth curve (Catmull-Rom) through `places` (m); a closed one goes round for ever.
 
     An open one goes straight on before its first and after its last place.
+
+    Raises:
+        UsageError: fewer than two places.
     """
+    if len(places) < 2:
+        raise UsageError(f"a path needs at least two places, not {len(places)}")
     knots = np.array(places, dtype=np.float64)
     ring = np.concatenate([knots[-1:], knots, knots[:2]]) if closed else _extended(knots)
     u = np.linspace(0, 1, 200, endpoint=False)[:, None]

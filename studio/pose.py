@@ -123,10 +123,9 @@ def _leg(body: Body, c: Controls, s: int, rotations: Array, origins: Array) -> N
     distance = np.clip(np.linalg.norm(line, axis=-1), abs(upper - lower) + 0.02, upper + lower - 1e-6)
     along = (upper**2 + distance**2 - lower**2) / (2 * distance)
     aside = np.sqrt(np.maximum(upper**2 - along**2, 0.0))
-    level = c.foot[:, s, :, 0] * np.array([1, 1, 0.0])
-    pole = unit(level) + 0.7 * rotations[:, 0, :, 0] + np.array([0, 0, 0.15])
     axis = unit(line)
-    bend = unit(pole - axis * (pole * axis).sum(-1, keepdims=True))
+    level = unit(c.foot[:, s, :, 1] * np.array([1, 1, 0.0])) + 0.7 * rotations[:, 0, :, 1]
+    bend = unit(np.cross(axis, level))  # perpendicular to the leg and to "left": never flips while the leg swings
     knee = hip + axis * along[:, None] + bend * aside[:, None]
     ankle = hip + axis * distance[:, None]
     origins[:, thigh], origins[:, shank], origins[:, foot] = hip, knee, ankle

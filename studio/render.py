@@ -16,7 +16,7 @@ from studio.backdrop import LIGHT, Backdrop
 from studio.cameras import project, ray_grid
 from studio.flesh import MATERIALS
 from studio.rotations import Array
-from studio.shapes import FAR, Cones, cone_depth, cone_normal
+from studio.shapes import Cones, cone_depth, cone_normal
 
 Rectangle = tuple[int, int, int, int]  # x0 y0 x1 y1, half open
 _CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=np.float64)
@@ -84,7 +84,9 @@ class Painter:
         depth[window][seen] = t
         labels[window][seen] = label
 
-    def _shade(self, picture: Array, box: Rectangle, normals: Array, label: Array, depth: Array, colours: Array) -> None:
+    def _shade(
+        self, picture: Array, box: Rectangle, normals: Array, label: Array, depth: Array, colours: Array
+    ) -> None:
         x0, y0, x1, y1 = box
         window = (slice(y0, y1), slice(x0, x1))
         ids = np.ascontiguousarray(label[window])
@@ -180,8 +182,3 @@ def _fill(mask: Array, camera: Camera, prints: Array, value: int) -> None:
     for points, near in zip(pixels, depths.min(1), strict=True):
         if near > 0.1 and np.abs(points).max() < 1e5:
             cv2.fillConvexPoly(mask, cv2.convexHull(points.astype(np.float32)).round().astype(np.int32), value)
-
-
-def is_far(depth: Array) -> Array:
-    """Where a depth means that nothing was met."""
-    return depth >= FAR / 2

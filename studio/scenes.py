@@ -55,7 +55,9 @@ class Options:
         rate = self.fps or fps
         return np.arange(max(1, round((self.duration or duration) * rate))) / rate
 
-    def repeated(self, action: Callable[[float], Action], first: float, every: float, duration: float) -> tuple[Action, ...]:
+    def repeated(
+        self, action: Callable[[float], Action], first: float, every: float, duration: float
+    ) -> tuple[Action, ...]:
         """The action again and again, as long as the scene lasts."""
         return tuple(action(start) for start in np.arange(first, (self.duration or duration), every))
 
@@ -199,8 +201,9 @@ def mocap(o: Options) -> StudioScene:
     camera = look_at((0.3, -5.0 - reach, 1.5), (0, 0, 0.95), o.picture, fov=46)
     actor = Actor(1, recording.body(), Replay(recording, (-float(middle[0]), -float(middle[1]))), 101 * o.seed + 1)
     size = 2 * reach + 12
-    scene = _scene("mocap", o, (actor,), camera, max(recording.duration, 1 / recording.fps), Surroundings((size, size, 3.4)))
-    return scene
+    return _scene(
+        "mocap", o, (actor,), camera, max(recording.duration, 1 / recording.fps), Surroundings((size, size, 3.4))
+    )
 
 
 def _front(o: Options) -> CameraPath:
@@ -220,11 +223,9 @@ def _scene(name: str, o: Options, cast: tuple[Motion | Actor, ...], cameras: obj
     )  # fmt: skip
 
 
-SCENES: dict[str, Callable[[Options], StudioScene]] = {
-    scene.__name__: scene
-    for scene in (sample, walk, run, turn, wave, squat, jump, sit, dance, crossing4, moving_camera, multiview4, occluded,
-                  outdoors, vfr, mocap)
-}  # fmt: skip
+_ALL = (sample, walk, run, turn, wave, squat, jump, sit, dance, crossing4, moving_camera, multiview4, occluded,
+        outdoors, vfr, mocap)  # fmt: skip
+SCENES: dict[str, Callable[[Options], StudioScene]] = {scene.__name__: scene for scene in _ALL}
 
 
 def build(name: str, **options: object) -> StudioScene:
@@ -238,5 +239,7 @@ def build(name: str, **options: object) -> StudioScene:
         raise UsageError(f"no studio scene {name!r}", "the scenes are: " + ", ".join(SCENES), "studio sample")
     unknown = sorted(set(options) - set(Options.__dataclass_fields__))
     if unknown:
-        raise UsageError(f"studio scenes have no option {unknown[0]!r}", "known: " + ", ".join(Options.__dataclass_fields__))
+        raise UsageError(
+            f"studio scenes have no option {unknown[0]!r}", "known: " + ", ".join(Options.__dataclass_fields__)
+        )
     return SCENES[name](Options(**options))

@@ -39,7 +39,10 @@ class Cones:
 
     def spheres(self) -> tuple[Array, Array]:
         """Centres (T,N,2,3) and radii (N,2) m of two balls that hold each shape."""
-        ends = self.start[..., None, :] + np.stack([0 * self.length, self.length], -1)[..., None] * self.axes[..., None, :, 2]
+        ends = (
+            self.start[..., None, :]
+            + np.stack([0 * self.length, self.length], -1)[..., None] * self.axes[..., None, :, 2]
+        )
         return ends, np.stack([self.r0, self.r1], axis=-1) * np.maximum(self.squash.max(1), 1.0)[:, None]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import cv2
 import numpy as np
 
 from pipeline.results import Camera
@@ -112,4 +113,4 @@ def _with_grain(picture: Array, grain: Array, rng: np.random.Generator) -> Array
         return picture
     y, x = rng.integers(0, 64, 2)
     part = grain[y : y + picture.shape[0], x : x + picture.shape[1]]
-    return np.clip(picture.astype(np.int16) + part, 0, 255).astype(np.uint8)
+    return cv2.add(picture, part, dtype=cv2.CV_8U)  # saturates

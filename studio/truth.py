@@ -52,28 +52,26 @@ class Truth:
             least: a person with a smaller visible share of the joints is not found.
         """
         rng = np.random.default_rng([seed, 11, camera])
-        people = range(len(self.ids))
-        return [self._detect(t, [a for a in people], noise_px, drop, rng, camera, least) for t in range(len(self.times))]
+        found = []
+        for t in range(len(self.times)):
+            there = self.visible[camera, :, t].mean(axis=-1) >= least
+            there &= np.isfinite(self.keypoints[camera, :, t]).all(axis=(1, 2))
+            kept = rng.random(len(self.ids)) >= drop
+            order = rng.permutation(len(self.ids))
+            found.append(self._detect(camera, t, order[(there & kept)[order]], noise_px, rng))
+        return found
 
-    def _detect(
-        self, t: int, people: list[int], noise: float, drop: float, rng: np.random.Generator, camera: int, least: float
-    ) -> Detections:
-        points, seen = self.keypoints[camera, :, t], self.visible[camera, :, t]
-        kept = rng.random(len(people)) >= drop
-        found = [a for a in rng.permutation(people) if kept[a] and seen[a].mean() >= least]
-        count = points.shape[1]
-        if not found:
-            empty = np.zeros((0, count), np.float32)
-            return Detections(self.skeleton, np.zeros((0, 4), np.float32), np.zeros(0, np.float32), empty[..., None].repeat(2, 2), empty)
-        exact, clear = points[found], seen[found]
-        low, high = np.nanmin(exact, axis=1), np.nanmax(exact, axis=1)
-        size = (high - low).max(axis=1)[:, None, None] / 400
+    def _detect(self, camera: int, t: int, people: Array, noise: float, rng: np.random.Generator) -> Detections:
+        """The detections of these people (indices of actors); hidden joints scatter more and score low."""
+        exact, clear = self.keypoints[camera, people, t], self.visible[camera, people, t]
+        size = np.ptp(exact, axis=1).max(axis=1)[:, None, None] / 400
         spread = np.where(clear, 1.0, 2.5)[..., None] * noise * size
-        keypoints = np.nan_to_num(exact + rng.standard_normal(exact.shape) * spread).astype(np.float32)
+        keypoints = (exact + rng.standard_normal(exact.shape) * spread).astype(np.float32)
         scores = np.where(clear, rng.uniform(0.8, 1.0, clear.shape), rng.uniform(0.05, 0.4, clear.shape))
-        boxes = np.concatenate([keypoints.min(1), keypoints.max(1)], axis=1)
-        presence = self.inside[camera, found, t].astype(np.float32)
-        return Detections(self.skeleton, boxes, scores.mean(1).astype(np.float32), keypoints, scores.astype(np.float32), presence)
+        boxes = np.concatenate([keypoints.min(axis=1), keypoints.max(axis=1)], axis=1)
+        presence = self.inside[camera, people, t].astype(np.float32)
+        scores = scores.astype(np.float32)
+        return Detections(self.skeleton, boxes, scores.mean(axis=1), keypoints, scores, presence)
 
 
 def observe(

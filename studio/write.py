@@ -28,7 +28,9 @@ TICKS = 90_000  # of the clip's clock per second
 Progress = Callable[[int], None]  # told how many frames are written
 
 
-def main(scene: str, out: Path, progress: Progress | None = None, seconds: float | None = None, **options: object) -> None:
+def main(
+    scene: str, out: Path, progress: Progress | None = None, seconds: float | None = None, **options: object
+) -> None:
     """Render the scene called `scene` to `out`, with its truth beside it; further cameras get names ending in `_2`, ...
 
     Raises:
@@ -115,7 +117,9 @@ def read_truth(path: Path) -> Truth:
             return Truth(a["times"], a["ids"], a["joints_world_m"], str(a["skeleton"]), a["points_world_m"],
                          a["keypoints_px"], a["visible"], a["inside"], a["contacts"], cameras)  # fmt: skip
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise InputError(f"cannot read {path}", "it is not the truth of a studio clip", "videopose.py studio SCENE") from error
+        raise InputError(
+            f"cannot read {path}", "it is not the truth of a studio clip", "videopose.py studio SCENE"
+        ) from error
 
 
 def _sizes(arrays: dict[str, Array]) -> list[list[tuple[int, int]]]:
