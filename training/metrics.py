@@ -1,6 +1,6 @@
 """Errors of 3D poses, as the literature defines them. Arrays or scalars in the unit of the input (metres here).
 
-Sources: MPJPE and its aligned variants as Human3.6M and VideoPose3D use them; similarity alignment after Umeyama (1991).
+Sources: MPJPE and its aligned variants as Human3.6M and VideoPose3D use them; similarity alignment: Umeyama (1991).
 """
 
 from __future__ import annotations

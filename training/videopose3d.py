@@ -46,6 +46,7 @@ class Options:
     weight_decay: float = 0.01
     average: float = 0.999  # of the weights, per step
     device: str = "auto"
+    devices: int = 1  # processes, each with a GPU, or a core of a CPU, and its share of the batch
     precision: str = "bf16-mixed"
     threads: int = 0  # of PyTorch on a CPU; 0: its own choice
     seed: int = 0
@@ -80,7 +81,9 @@ def train(options: Options, progress: Callable[[int, float], None] | None = None
     mocap = load_mocap(options.data)
     if options.threads:
         torch.set_num_threads(options.threads)
-    fabric = Fabric(accelerator=options.device, devices=1, precision=options.precision)
+    strategy = "ddp" if options.devices > 1 else "auto"
+    fabric = Fabric(accelerator=options.device, devices=options.devices, strategy=strategy, precision=options.precision)
+    fabric.launch()
     torch.manual_seed(options.seed)
     model = build(options)
     average = torch.optim.swa_utils.AveragedModel(
@@ -89,15 +92,16 @@ def train(options: Options, progress: Callable[[int, float], None] | None = None
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=options.weight_decay, fused=True)
     model, optimiser = fabric.setup(model, optimiser)
     generator = torch.Generator(fabric.device)
-    generator.manual_seed(options.seed)
+    generator.manual_seed(options.seed + 1000 * fabric.global_rank)
     views = Views(mocap.to(fabric.device), options.frames, model.receptive_field, generator)
-    state = {"model": model, "average": average, "optimiser": optimiser, "step": 0, "random": generator.get_state()}
+    state = {"model": model, "average": average, "optimiser": optimiser, "step": 0, "random": None}
     options.out.mkdir(parents=True, exist_ok=True)
     if options.resume:
         _resume(fabric, options, state, generator)
     _loop(fabric, options, state, views, progress)
     weights = options.out / "average.pt"
-    torch.save(average.module.state_dict(), weights)
+    if fabric.is_global_zero:
+        torch.save(average.module.state_dict(), weights)
     return weights
 
 
@@ -106,7 +110,9 @@ def _resume(fabric: Fabric, options: Options, state: dict, generator: torch.Gene
     if not path.is_file():
         raise InputError(f"nothing to resume in {options.out}", "there is no last.pt", "start without --resume")
     fabric.load(path, state)
-    generator.set_state(state["random"].cpu())
+    if len(state["random"]) != fabric.world_size:
+        raise InputError(f"cannot resume {path}", f"it was made by {len(state['random'])} processes", "use as many")
+    generator.set_state(state["random"][fabric.global_rank].cpu())
 
 
 def _loop(
@@ -115,12 +121,13 @@ def _loop(
     """Step until `options.steps`, logging and saving on the way."""
     model, average, optimiser = state["model"], state["average"], state["optimiser"]
     model.train()
-    sums, began, saved = torch.zeros(5, device=fabric.device), time.monotonic(), time.monotonic()
+    sums, due, began = torch.zeros(5, device=fabric.device), False, time.monotonic()
+    saved = began
     while state["step"] < options.steps:
         rate = learning_rate(options, state["step"])
         for group in optimiser.param_groups:
             group["lr"] = rate
-        losses = loss(model, views.batch(options.batch))
+        losses = loss(model, views.batch(options.batch // fabric.world_size))
         optimiser.zero_grad()
         fabric.backward(losses[0])
         optimiser.step()
@@ -128,14 +135,16 @@ def _loop(
         sums += torch.stack([part.detach() for part in losses])
         state["step"] += 1
         if state["step"] % options.log_every == 0:
-            means = (sums / options.log_every).tolist()
-            _log(options, (state["step"], round(time.monotonic() - began, 1), rate, *means))
+            means = fabric.all_reduce(sums / options.log_every).tolist()
             sums.zero_()
-            if progress:
+            if fabric.is_global_zero:
+                _log(options, (state["step"], round(time.monotonic() - began, 1), rate, *means))
+            if fabric.is_global_zero and progress:
                 progress(state["step"], means[0])
-        if state["step"] == options.steps or time.monotonic() - saved > 60 * options.save_minutes:
+            due = fabric.broadcast(time.monotonic() - saved > 60 * options.save_minutes)
+        if due or state["step"] == options.steps:
             _save(fabric, options, state, views.generator)
-            saved = time.monotonic()
+            due, saved = False, time.monotonic()
 
 
 def learning_rate(options: Options, step: int) -> float:
@@ -163,10 +172,11 @@ def loss(model: torch.nn.Module, batch: Batch) -> tuple[Tensor, ...]:
 
 
 def _save(fabric: Fabric, options: Options, state: dict, generator: torch.Generator) -> None:
-    state["random"] = generator.get_state()
+    state["random"] = fabric.all_gather(generator.get_state()).reshape(fabric.world_size, -1)
     temporary = options.out / "last.tmp"
     fabric.save(temporary, state)
-    temporary.replace(options.out / "last.pt")
+    if fabric.is_global_zero:
+        temporary.replace(options.out / "last.pt")
 
 
 def _log(options: Options, row: tuple[float, ...]) -> None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pipeline.skeletons import skeleton
 from training.mocap import BODY, UNKNOWN, Mocap
 from training.normalise import JOINTS, normalise
 
