@@ -31,7 +31,7 @@ def run(
     ] = "videopose3d",
     person: Annotated[str, typer.Option(help="all, largest, longest or an id.")] = "all",
     height: Annotated[float | None, typer.Option(help="Body height in metres; sets the scale.")] = None,
-    fov: Annotated[float | None, typer.Option(help="Horizontal field of view in degrees.")] = None,
+    fov: Annotated[float | None, typer.Option(help="Field of view across the longer side, in degrees.")] = None,
     focal: Annotated[float | None, typer.Option(help="Focal length in pixels.")] = None,
     cutoff: Annotated[float, typer.Option(help="Smoothing cut-off in Hz; 0: none.")] = 6.0,
     formats: Annotated[str, typer.Option(help="Of mp4,gif,npz,csv.")] = "mp4,npz,csv",

@@ -37,6 +37,7 @@ class BlazePose:
 
     name = "blazepose"
     skeleton = "blazepose-33"
+    weights = ("blazepose-detection", "blazepose-landmark-full")
 
     def __init__(self, threads: int = 0) -> None:
         self._networks = Networks(threads or min(os.cpu_count() or 1, 8))

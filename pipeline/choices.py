@@ -22,3 +22,9 @@ def choose(kind: str, name: str, table: Mapping[str, str]) -> Any:
     module, _, attribute = table[name].partition(":")
     loaded = import_module(module)
     return getattr(loaded, attribute) if attribute else loaded
+
+
+def chosen_class(kind: str, name: str) -> Any:
+    """The class of a detector, tracker or lifter. Raises UsageError for an unknown name."""
+    room = import_module(f"{kind}s")
+    return choose(kind, name, getattr(room, f"{kind}s".upper()))

@@ -51,3 +51,9 @@ _DISK = {
     errno.ENAMETOOLONG: ("the name is too long", "a shorter file name"),
     errno.EIO: ("the disk reports an error", "--out DIR on another disk"),
 }
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files of processes that were killed while they wrote below `folder`."""
+    for left in folder.rglob(".*.part*"):
+        left.unlink(missing_ok=True)

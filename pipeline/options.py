@@ -20,7 +20,7 @@ class Options:
     lifter: str = "videopose3d"
     person: str = "all"  # all, largest, longest or an id
     height_m: float | None = None  # standing height of the first person; None: a population mean
-    fov_deg: float | None = None  # horizontal field of view
+    fov_deg: float | None = None  # field of view across the longer side
     focal_px: float | None = None
     cutoff_hz: float = 6.0  # of the zero-phase filter; 0 switches it off
     formats: tuple[str, ...] = ("mp4", "npz", "csv")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import importlib.metadata
 import json
 import platform
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.choices import chosen_class
 from pipeline.files import atomic
 from pipeline.options import Options
 from pipeline.results import Array, Scene
@@ -24,11 +24,8 @@ def provenance(options: Options) -> dict[str, Any]:
     """Options, versions and the hashes and licences of the weights in use."""
     from checkpoints.card import card
 
-    names = [
-        w
-        for room, name in (("detectors", options.detector), ("lifters", options.lifter))
-        for w in importlib.import_module(room).weights(name)
-    ]
+    chosen = (("detector", options.detector), ("lifter", options.lifter))
+    names = [weight for kind, name in chosen for weight in chosen_class(kind, name).weights]
     return {
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(options).items()},
         "python": platform.python_version(),

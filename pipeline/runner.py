@@ -7,6 +7,7 @@ killed run goes on from its last finished stage.
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -20,13 +21,16 @@ import numpy as np
 from pipeline import cache as stages
 from pipeline import sources
 from pipeline.cache import StageCache, code_version, key
+from pipeline.choices import choose, chosen_class
 from pipeline.errors import InputError, NobodyError, OutputError
+from pipeline.files import remove_leftovers
 from pipeline.options import Options
 from pipeline.results import Camera, Detections, Motion3D, Scene, Track2D
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from motion.place import Placement
     from pipeline.clip import Clip
 
 log = logging.getLogger("videopose")
@@ -53,21 +57,15 @@ class Runner:
 
     @cached_property
     def detector(self) -> Any:
-        import detectors
-
-        return detectors.load(self.options.detector)
+        return chosen_class("detector", self.options.detector)()
 
     @cached_property
     def tracker(self) -> Any:
-        import trackers
-
-        return trackers.load(self.options.tracker)
+        return chosen_class("tracker", self.options.tracker)()
 
     @cached_property
     def lifter(self) -> Any:
-        import lifters
-
-        return lifters.load(self.options.lifter)
+        return chosen_class("lifter", self.options.lifter)()
 
     def run(self, path: Path) -> Scene:
         """All stages of one clip; results lie in `<out>/<stem>/`.
@@ -95,6 +93,7 @@ class _ClipRun:
         self.provenance: dict[str, Any] = {"clip_sha256": digest, "folder": str(self.home)}
         try:
             sources.claim(self.home, path, digest)
+            remove_leftovers(self.home)
         except OSError as error:
             raise OutputError(f"cannot write to {self.home}", str(error), "--out DIR names another place") from error
         self.cache = StageCache(self.home / "cache")
@@ -128,13 +127,14 @@ class _ClipRun:
         return found
 
     def _tracks(self) -> tuple[list[Track2D], str]:
-        import trackers
         from trackers.complete import complete
         from trackers.select import select
 
         o = self.options
         detect_key = key(
-            self.provenance["clip_sha256"], _version("detectors", o.detector), code_version("pipeline/clip.py")
+            self.provenance["clip_sha256"],
+            _version("detector", o.detector),
+            code_version("pipeline/clip.py", "pipeline/video.py"),
         )
         track_key = key(detect_key, o.tracker, code_version("trackers"))
         if (arrays := self._load("track", track_key)) is None:
@@ -142,7 +142,7 @@ class _ClipRun:
             info = self.clip.info
             self.runner.progress("track", 0, len(found))
             with self._timed("track"):
-                tracks = trackers.load(o.tracker).track(found, info.times, (info.width, info.height))
+                tracks = self.runner.tracker.track(found, info.times, (info.width, info.height))
                 tracks = [complete(track, info.times) for track in tracks]
             arrays = stages.pack_people(tracks)
             self.cache.save("track", track_key, arrays)
@@ -157,19 +157,23 @@ class _ClipRun:
 
         o, info = self.options, self.clip.info
         camera = default_camera((info.width, info.height), o.fov_deg, o.focal_px)
-        version = _version("lifters", o.lifter), code_version("motion")
+        version = _version("lifter", o.lifter), code_version("motion")
         stage_key = key(track_key, version, camera.matrix.tolist(), o.height_m, o.cutoff_hz)
         if (arrays := self._load("motion", stage_key)) is None:
-            motions, camera = self._lift_and_place(tracks, camera)
-            arrays = stages.pack_people(motions) | {"camera_to_world": camera.camera_to_world}
+            placed = self._lift_and_place(tracks, camera)
+            arrays = stages.pack_people(placed.motions) | {
+                "camera_to_world": placed.camera.camera_to_world,
+                "quality": json.dumps(placed.quality),
+            }
             self.cache.save("motion", stage_key, arrays)
         arrays = _as_arrays(arrays)
         camera = dataclasses.replace(camera, camera_to_world=arrays.pop("camera_to_world"))
+        self.provenance["placement"] = json.loads(str(arrays.pop("quality")))
         return stages.unpack_people(arrays, Motion3D), camera, stage_key
 
-    def _lift_and_place(self, tracks: list[Track2D], camera: Camera) -> tuple[list[Motion3D], Camera]:
+    def _lift_and_place(self, tracks: list[Track2D], camera: Camera) -> Placement:
         from motion.clean import clean
-        from motion.place import place
+        from motion.place import placement
 
         times = self.clip.info.times
         lifted = []
@@ -179,10 +183,10 @@ class _ClipRun:
                 lifted.append(self.runner.lifter.lift(track, camera, times))
         with self._timed("place"):
             self.runner.progress("place", 0, len(tracks))
-            motions, camera = place(lifted, tracks, camera, times, height_m=self.options.height_m)
+            placed = placement(lifted, tracks, camera, times, height_m=self.options.height_m)
         with self._timed("clean"):
-            motions = clean(motions, times, cutoff_hz=self.options.cutoff_hz)
-        return motions, camera
+            motions = clean(placed.motions, times, cutoff_hz=self.options.cutoff_hz)
+        return dataclasses.replace(placed, motions=motions)
 
     def _scene(self, tracks: list[Track2D], motions: list[Motion3D], camera: Camera) -> Scene:
         from pipeline.report import provenance, quality, warnings
@@ -226,10 +230,10 @@ class _ClipRun:
         write_gif(scene, file, lambda done: self.runner.progress("gif", done, total))
 
     def _export(self, scene: Scene, file: Path, format: str) -> None:
-        import exporters
+        from exporters import EXPORTERS
 
         self.runner.progress(format, 0, 1)
-        exporters.load(format).write(scene, file)
+        choose("format", format, EXPORTERS).write(scene, file)
 
     # ---- bookkeeping --------------------------------------------------------------------------------------------
 
@@ -250,11 +254,9 @@ def _as_arrays(packed: dict[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in packed.items()}
 
 
-def _version(room: str, name: str) -> list[str]:
+def _version(kind: str, name: str) -> list[str]:
     """Name, code and weights of a detector or lifter."""
-    import importlib
-
     from checkpoints.card import card
 
-    weights = importlib.import_module(room).weights(name)
-    return [name, code_version(room), *(card(weight).sha256 for weight in weights)]
+    weights = chosen_class(kind, name).weights
+    return [name, code_version(f"{kind}s"), *(card(weight).sha256 for weight in weights)]
