@@ -46,3 +46,13 @@ def oks(
     near = np.exp(-(gap**2).sum(-1) / (2 * (size[:, None] ** 2 * tolerance)[:, None]))
     total = weights.sum(-1)
     return np.where(total > 0, (near * weights).sum(-1) / np.maximum(total, 1e-9), 0.0)
+
+
+def oks_of_pairs(
+    a: Array, a_weights: Array, b: Array, b_weights: Array, size: Array, sigmas: Array, drift: Array
+) -> Array:
+    """(N,) similarity of pose a[k] with pose b[k], (N,J,2) px each; the other arguments as for `oks`."""
+    weights = np.sqrt(a_weights * b_weights)
+    tolerance = (2 * sigmas) ** 2 + drift[:, None] ** 2
+    near = np.exp(-(np.nan_to_num(a - b) ** 2).sum(-1) / (2 * size[:, None] ** 2 * tolerance))
+    return (near * weights).sum(-1) / np.maximum(weights.sum(-1), 1e-9)

@@ -1,0 +1,148 @@
+"""How likely one piece of a track goes on as another, from both sides of the gap between them.
+
+The cost is minus twice a log likelihood up to a constant: constant velocity across the gap, change of velocity, change
+of size, pose where the gap is short, proportions of the limbs in metres and appearance where the detector gives them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.results import Array
+from trackers.cutting import Piece
+from trackers.linking import DRIFT
+from trackers.pool import Pool
+from trackers.similarity import oks_of_pairs
+
+INSIDE_WORTH = 5.0  # nobody appears or vanishes far inside the picture without a reason, at either end of a gap
+WAIT = 0.5  # cost of a second unseen
+PLACE, PLACE_RATE = 0.12, 0.4  # error of the expected place: body sizes, and more per second of the gap
+TURN, TURN_RATE = 0.5, 2.0  # change of velocity: body sizes per second, and more per second of the gap
+FALL = 6.0  # body sizes per s^2 more that up and down may change, for jumps
+GROW, GROW_RATE = 0.12, 0.2  # change of the logarithm of the size
+SPEED = 1.5  # body sizes per second that people move at, before anything is measured
+JITTER, STRIDE = 0.05, 0.2  # error of a centre in body sizes; of a velocity in body sizes per second, from the gait
+WINDOW_S = 0.3  # of a piece's end that tells its position and velocity
+POSE_GAP_S = 0.2  # up to this gap the pose itself is evidence
+POSE_WORTH = 8.0
+PROPORTION_SPREAD = 0.12  # of log limb lengths between two views of one person
+APPEARANCE_WORTH = 6.0
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where M pieces begin or end and how they move there; the clean frames nearest to the end count."""
+
+    row: Array  # (M,) the outermost row
+    time: Array  # (M,) s of the state below
+    centre: Array  # (M,2) px
+    velocity: Array  # (M,2) px/s
+    doubt: Array  # (M,) px/s, spread of that velocity
+    size: Array  # (M,) px
+
+
+@dataclass(frozen=True)
+class Strand:
+    """A piece with what the costs need of it."""
+
+    piece: Piece
+    head: tuple
+    tail: tuple
+    limbs: Array | None  # (L,) typical log lengths
+    look: Array | None  # (D,) typical appearance
+
+
+def strand(pool: Pool, piece: Piece) -> Strand:
+    own = piece.rows[piece.clean] if piece.clean.any() else piece.rows
+    limbs = None if pool.proportions is None else np.median(pool.proportions[piece.rows], axis=0)
+    look = None if pool.appearance is None else np.median(pool.appearance[own], axis=0)
+    return Strand(piece, _end_state(pool, piece, 0), _end_state(pool, piece, -1), limbs, look)
+
+
+def _end_state(pool: Pool, piece: Piece, side: int) -> tuple[int, float, Array, Array, float, float]:
+    """The fields of `Ends`: a line through the clean frames nearest to one end, drawn to standing where it is short."""
+    rows = piece.rows[piece.clean] if piece.clean.sum() >= 3 else piece.rows
+    time = pool.time[rows]
+    anchor = time[side]
+    near = rows[np.abs(time - anchor) <= WINDOW_S]
+    size = float(np.median(pool.size[near]))
+    t = pool.time[near] - anchor
+    spread = t - t.mean()
+    length = max(float(spread @ spread), 1e-9)
+    measured, usual = JITTER**2 / length + STRIDE**2, SPEED**2  # variances, body sizes per second
+    trust = usual / (usual + measured)
+    velocity = trust * (spread @ pool.centre[near]) / length
+    place = pool.centre[near].mean(0) - velocity * t.mean()
+    return piece.rows[side], anchor, place, velocity, size * np.sqrt(trust * measured), size
+
+
+def ends(states: list[tuple]) -> Ends:
+    return Ends(*(np.array(column) for column in zip(*states, strict=True)))
+
+
+def costs(pool: Pool, strands: list[Strand], a: Array, b: Array, size: tuple[int, int]) -> Array:
+    """(N,) cost of strand b[k] as the continuation of strand a[k]; `size` (w, h) px of the picture."""
+    tails, heads = ends([s.tail for s in strands]), ends([s.head for s in strands])
+    cost = _motion(tails, heads, a, b) + _pose(pool, tails, heads, a, b)
+    cost += _proportions(strands, a, b) + _appearance(pool, strands, a, b)
+    return cost - INSIDE_WORTH * (_inside(tails, size)[a] + _inside(heads, size)[b])
+
+
+def _motion(tails: Ends, heads: Ends, a: Array, b: Array) -> Array:
+    dt = np.abs(heads.time[b] - tails.time[a])
+    size = (tails.size[a] + heads.size[b]) / 2
+    drift = (tails.velocity[a] + heads.velocity[b]) / 2 * (heads.time[b] - tails.time[a])[:, None]
+    miss = ((heads.centre[b] - tails.centre[a] - drift) ** 2).sum(1)
+    unsure = (tails.doubt[a] + heads.doubt[b]) / 2 * dt
+    spread = (size * (PLACE + PLACE_RATE * dt)) ** 2 + unsure**2
+    place = miss / spread + np.log(spread / (PLACE * size) ** 2)
+    change = (TURN + TURN_RATE * dt)[:, None] + (FALL * dt)[:, None] * [0.0, 1.0]
+    change = (size[:, None] * change) ** 2 + (tails.doubt[a] ** 2 + heads.doubt[b] ** 2)[:, None]
+    turn = (heads.velocity[b] - tails.velocity[a]) ** 2 / change + 0.5 * np.log(change / (TURN * size[:, None]) ** 2)
+    grow = np.log(heads.size[b] / tails.size[a]) ** 2 / (GROW + GROW_RATE * dt) ** 2
+    return place + turn.sum(1) + grow + WAIT * dt
+
+
+def _pose(pool: Pool, tails: Ends, heads: Ends, a: Array, b: Array) -> Array:
+    """The pose at the end, moved on, against the pose at the beginning; fades to nothing at POSE_GAP_S."""
+    cost = np.full(len(a), 0.5 * POSE_WORTH)
+    gap = pool.time[heads.row[b]] - pool.time[tails.row[a]]
+    short = np.nonzero(gap < POSE_GAP_S)[0]
+    if len(short):
+        i, j, gap = tails.row[a[short]], heads.row[b[short]], gap[short]
+        shift = (tails.velocity[a[short]] + heads.velocity[b[short]]) / 2 * gap[:, None]
+        alike = oks_of_pairs(pool.keypoints[i] + shift[:, None], pool.weights[i], pool.keypoints[j], pool.weights[j],
+                             pool.size[i], pool.sigmas, DRIFT * gap)  # fmt: skip
+        fade = gap / POSE_GAP_S
+        cost[short] = POSE_WORTH * ((1 - alike) * (1 - fade) + 0.5 * fade)
+    return cost
+
+
+def _proportions(strands: list[Strand], a: Array, b: Array) -> Array:
+    if strands[0].limbs is None:
+        return np.zeros(len(a))
+    typical = np.stack([s.limbs for s in strands])
+    return ((typical[a] - typical[b]) ** 2).mean(1) / PROPORTION_SPREAD**2
+
+
+def _appearance(pool: Pool, strands: list[Strand], a: Array, b: Array) -> Array:
+    """Distance of the typical appearances, relative to how far apart people seen at the same time are."""
+    if strands[0].look is None:
+        return np.zeros(len(a))
+    look = np.stack([s.look for s in strands])
+    begin = pool.time[[s.piece.rows[0] for s in strands]]
+    end = pool.time[[s.piece.rows[-1] for s in strands]]
+    together = np.triu((begin[:, None] <= end[None]) & (begin[None] <= end[:, None]), 1).nonzero()
+    apart = np.linalg.norm(look[together[0]] - look[together[1]], axis=-1)
+    usual = float(np.median(apart)) if len(apart) else 0.0
+    if usual <= 0:
+        return np.zeros(len(a))
+    return APPEARANCE_WORTH * np.minimum(np.linalg.norm(look[a] - look[b], axis=-1) / usual, 1.5) ** 2
+
+
+def _inside(ends: Ends, size: tuple[int, int]) -> Array:
+    """(M,) 0 at the border of the picture to 1 two body sizes inside."""
+    away = np.minimum(ends.centre, np.array(size) - 1.0 - ends.centre).min(1) / ends.size
+    return np.clip(away - 1.0, 0, 1)
