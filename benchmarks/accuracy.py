@@ -15,6 +15,7 @@ from types import ModuleType
 
 import numpy as np
 
+from pipeline.choices import chosen_class
 from pipeline.options import Options
 from pipeline.report import jitter
 from pipeline.results import Array, Camera, Motion3D, Scene
@@ -83,9 +84,7 @@ def read_trc(path: Path) -> dict[str, Array]:
 
 def mocap(data: Path, scratch: Path) -> None:
     """Lifting alone on the fixed test subjects of score.py, exact and noisy 2D."""
-    import lifters
-
-    score, lifter = _load_script(data / "mocap" / "score.py"), lifters.load("videopose3d")
+    score, lifter = _load_script(data / "mocap" / "score.py"), chosen_class("lifter", "videopose3d")()
     camera = Camera(np.array([[1100.0, 0, 500], [0, 1100, 500], [0, 0, 1]]), (1000, 1000))
     print("| 2D | P-MPJPE mm | N-MPJPE mm | MPJPE mm | frames |\n|---|---|---|---|---|")
     for noise in (False, True):

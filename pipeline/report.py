@@ -45,10 +45,8 @@ def quality(scene: Scene) -> dict[str, Any]:
                 "frames": len(motion),
                 "first_frame": int(motion.frames[0]),
                 "observed": round(float(motion.observed.mean()), 4),
-                "mean_keypoint_score": _rounded(np.nanmean(track.scores), 3),
-                "height_px": _rounded(
-                    _median(np.nanmax(track.keypoints[..., 1], 1) - np.nanmin(track.keypoints[..., 1], 1)), 1
-                ),
+                "mean_keypoint_score": _rounded(track.scores[track.observed].mean(), 3),
+                "height_px": _rounded(_median(track.boxes[:, 3] - track.boxes[:, 1]), 1),
                 "reprojection_error_px": _rounded(reprojection_error(scene, number), 2),
                 "jitter_m_s2": _rounded(jitter(motion.joints, scene.clip.times[motion.frames]), 2),
             }
