@@ -30,9 +30,13 @@ class Clip:
 
     def __init__(self, source: _Source) -> None:
         self._source = source
-        self.info: ClipInfo = source.info
         self._lock = threading.Lock()
         self._near: tuple[int, Iterator[Array]] | None = None  # the iterator that gives this index next
+
+    @property
+    def info(self) -> ClipInfo:
+        """What is known of the clip; reading frames may add a warning."""
+        return self._source.info
 
     def __len__(self) -> int:
         return len(self.info.times)

@@ -11,7 +11,7 @@ import logging
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -32,8 +32,12 @@ DEMUXERS = (
 )
 _OPTIONS = {"format_whitelist": DEMUXERS, "protocol_whitelist": "file"}
 _PLAYLISTS = {b"#EXTM3U": "m3u8", b"ffconcat": "ffconcat", b"<?xml": "XML", b"<MPD": "DASH", b"[playlist]": "pls"}
-# In these a packet may show no picture of its own (hidden references, packed or dropped frames).
+# In these a packet may show no picture of its own (hidden references, packed or dropped frames); AVI, too, knows no
+# order of presentation.
 _UNEVEN_CODECS = {"vp8", "mpeg4", "msmpeg4v3", "wmv3", "vc1", "mpeg2video"}
+_HELD = 64  # frames that a decoder holds back at most
+_PROBED = 12  # frames decoded at opening to see whether they come as the packets say
+_ATTACHED = av.stream.Disposition.attached_pic
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class _Packets:
 
     shown: list[int]
     keys: list[int]
-    complete: bool  # every packet had a time of its own and came whole
+    complete: bool  # every packet had a time of its own
     faults: list[str]
 
 
@@ -56,87 +60,93 @@ class Video:
             InputError: not a video, no video stream, no picture in it, or a playlist.
         """
         self.path = path
+        self._threads = "AUTO"
         packets = self._scan()
-        with _opened(path) as container:
-            stream = container.streams.video[0]
-            self._tick = float(stream.time_base or 0)
-            faults = packets.faults + _short_of(container, stream, packets)
-            uneven = stream.codec_context.name in _UNEVEN_CODECS
-        self._by_order = False
-        self._ticks = packets.shown
-        self._keys = packets.keys
-        first = self._first_frame()
-        if faults or uneven or not packets.complete:
-            self._ticks = self._decoded_ticks()
-            if faults:
-                faults.append(f"{len(self._ticks)} frames could be decoded")
-        self.info = self._describe(first, faults)
+        if packets.faults:
+            self._threads = "SLICE"  # with frame threads an error also swallows its neighbours
+        probe = self._probe()
+        self._ticks, self._keys, self._by_order = packets.shown, packets.keys, False
+        expected = packets.shown[: len(probe)]
+        even = packets.complete and not self._uneven and [frame.pts for frame in probe] == expected
+        faults = list(packets.faults)
+        if faults or not even:
+            self._learn_by_decoding()
+        if faults:
+            faults.append(f"frames that can be decoded: {len(self._ticks)}")
+        self.info = self._describe(probe[0], faults)
+
+    def _open(self) -> av.container.InputContainer:
+        container = _opened(self.path)
+        _stream(container).thread_type = self._threads
+        return container
 
     # ---- what the file holds --------------------------------------------------------------------------------------
 
     def _scan(self) -> _Packets:
-        shown, keys, faults, complete = [], [], [], True
-        with _opened(self.path) as container:
-            stream = container.streams.video[0]
+        """Read all packets without decoding."""
+        shown, keys, faults, untimed, end = [], [], [], False, 0.0
+        with self._open() as container:
+            stream = _stream(container)
+            self._tick, self._step = float(stream.time_base or 0), _nominal_step(stream)
+            self._aspect = float(stream.sample_aspect_ratio or 1)
+            self._uneven = stream.codec_context.name in _UNEVEN_CODECS or container.format.name == "avi"
             try:
-                for packet in container.demux(stream):
+                for packet in container.demux(stream, *container.streams.audio):
                     if packet.size == 0:
                         continue
+                    if packet.pts is not None:
+                        end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                    if packet.stream_index != stream.index:
+                        continue
                     if packet.is_corrupt:
-                        faults.append("a packet is damaged")
-                    if packet.pts is None:
-                        complete = False
-                    elif not packet.is_discard:
+                        faults.append("the file is damaged or cut")
+                    untimed |= packet.pts is None
+                    if packet.pts is not None and not packet.is_discard:
                         shown.append(packet.pts)
-                    if packet.is_keyframe and packet.pts is not None:
+                    if packet.pts is not None and packet.is_keyframe:
                         keys.append(packet.pts)
             except av.FFmpegError as error:
-                faults.append(f"the file ends in an error: {error.strerror}")
-        complete = complete and len(set(shown)) == len(shown) > 0
+                faults.append(f"the file ends in an error ({error.strerror})")
+            if not faults and _is_cut(container, stream, self.path, len(shown), end):
+                faults.append("the file is cut: it ends sooner than its header says")
+        complete = not untimed and len(set(shown)) == len(shown) > 0
         return _Packets(sorted(shown), sorted(keys), complete, faults[:1])
 
-    def _first_frame(self) -> VideoFrame:
-        with _opened(self.path) as container:
-            for frame in _decode(container):
-                return frame
-        raise InputError(f"no picture in {self.path}", "its video stream holds no frame that can be decoded")
+    def _probe(self) -> list[VideoFrame]:
+        """The first frames, at least one."""
+        with self._open() as container:
+            frames = list(itertools.islice(_decode(container), _PROBED))
+        if not frames:
+            raise InputError(f"no picture in {self.path}", "its video stream holds no frame that can be decoded")
+        return frames
 
-    def _decoded_ticks(self) -> list[int]:
-        """Times of all frames that decode; from now on frames are known by their order if these are unusable."""
-        with _opened(self.path) as container:
+    def _learn_by_decoding(self) -> None:
+        """Decode everything once. Where frames carry no usable times they are known by their order from now on."""
+        with self._open() as container:
             ticks = [frame.pts for frame in _decode(container)]
-        usable = all(t is not None for t in ticks) and all(a < b for a, b in itertools.pairwise(ticks))
-        self._by_order = not usable
-        return ticks
+        timed = all(tick is not None for tick in ticks)
+        self._by_order = not timed or any(a >= b for a, b in itertools.pairwise(ticks))
+        self._ticks = sorted(ticks) if timed and len(set(ticks)) == len(ticks) else ticks
 
     def _describe(self, first: VideoFrame, faults: list[str]) -> ClipInfo:
         self._turns = round(-(first.rotation or 0) / 90) % 4  # quarters clockwise
-        self._size = _square_pixels(first)
+        self._size = _square_pixels(first.width, first.height, self._aspect)
         width, height = self._size if self._turns % 2 == 0 else self._size[::-1]
-        times, mended = _seconds(self._ticks, self._tick, self._nominal_step())
-        warnings = list(faults)
+        times, mended = _seconds(self._ticks, self._tick, self._step)
         if mended:
-            warnings.append("timestamps are missing or run backwards: replaced by the nominal frame rate there")
-        step = float(np.median(np.diff(times))) if len(times) > 1 else self._nominal_step()
+            faults.append("timestamps are missing or run backwards: the nominal frame rate stands in for them")
         variable = _is_variable(times, self._tick)
         if variable:
             steps = np.diff(times) * 1000
-            warnings.append(f"variable frame rate: frames are {steps.min():.3g} to {steps.max():.3g} ms apart")
+            faults.append(f"variable frame rate: frames are {steps.min():.3g} to {steps.max():.3g} ms apart")
         return ClipInfo(
-            str(self.path),
-            width,
-            height,
-            times,
-            round(1 / step, 6),
-            self._turns * 90,
-            variable,
-            tuple(dict.fromkeys(warnings)),
+            str(self.path), width, height, times, self._rate(times), self._turns * 90, variable, tuple(faults)
         )
 
-    def _nominal_step(self) -> float:
-        with _opened(self.path) as container:
-            rate = container.streams.video[0].average_rate or container.streams.video[0].guessed_rate
-        return 1 / float(rate) if rate else 1 / 30
+    def _rate(self, times: Array) -> float:
+        """1 / median frame distance; the container's own figure where the two agree but for rounded times."""
+        step = float(np.median(np.diff(times))) if len(times) > 1 else self._step
+        return round(1 / (self._step if abs(step - self._step) <= min(self._tick, 0.05 * step) else step), 6)
 
     # ---- pictures ---------------------------------------------------------------------------------------------------
 
@@ -147,7 +157,7 @@ class Video:
         """
         convert = _Converter(self._size, self._turns, size)
         picture, done, missing = None, start, 0
-        with _opened(self.path) as container:
+        with self._open() as container:
             for index, frame in self._numbered(container, start):
                 if index < start:
                     continue
@@ -164,7 +174,12 @@ class Video:
         for _ in range(done, stop):
             yield picture
         if missing:
-            log.warning("%s: %d frames could not be decoded; a neighbour stands in for them", self.path, missing)
+            self._tell(f"frames that could not be decoded: {missing}; the one before stands in for each")
+
+    def _tell(self, warning: str) -> None:
+        if warning not in self.info.warnings:
+            log.warning("%s: %s", self.path, warning)
+            self.info = replace(self.info, warnings=(*self.info.warnings, warning))
 
     def _numbered(self, container: av.container.InputContainer, start: int) -> Iterator[tuple[int, VideoFrame]]:
         """Frames with their index, increasing, from `start` or an earlier key frame on."""
@@ -185,7 +200,7 @@ class Video:
         """Seek to the last key frame shown at or before `start`: all that follows it in time decodes from there."""
         place = bisect_left(self._keys, self._ticks[start] + 1) - 1
         if place > 0:
-            container.seek(self._keys[place], stream=container.streams.video[0], backward=True)
+            container.seek(self._keys[place], stream=_stream(container), backward=True)
 
 
 class _Converter:
@@ -229,12 +244,19 @@ def _opened(path: Path) -> av.container.InputContainer:
         container = av.open(f"file:{path.resolve()}", options=_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, ValueError, OSError) as error:
         raise InputError(f"cannot read {path}", *_why_unreadable(path, error)) from error
-    videos = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
-    if not videos or container.streams.video[0].codec_context is None:
+    if not any(_is_film(stream) for stream in container.streams.video):
         container.close()
         raise InputError(f"no video in {path}", "it holds sound or data only")
-    container.streams.video[0].thread_type = "AUTO"
     return container
+
+
+def _stream(container: av.container.InputContainer) -> av.VideoStream:
+    """The first stream of moving pictures; a sound file's cover is none."""
+    return next(stream for stream in container.streams.video if _is_film(stream))
+
+
+def _is_film(stream: av.VideoStream) -> bool:
+    return stream.codec_context is not None and not stream.disposition & _ATTACHED
 
 
 def _why_unreadable(path: Path, error: Exception) -> tuple[str, str]:
@@ -249,30 +271,61 @@ def _why_unreadable(path: Path, error: Exception) -> tuple[str, str]:
 
 def _decode(container: av.container.InputContainer) -> Iterator[VideoFrame]:
     """All frames that decode, in order of presentation; damaged packets are passed over."""
-    stream = container.streams.video[0]
+    stream = _stream(container)
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
         except av.FFmpegError:
-            packet = None
+            break
         if packet is None:
             break
+        if packet.size == 0:  # a frame left out, or the end
+            continue
         with suppress(av.FFmpegError):
             yield from packet.decode()
-    with suppress(av.FFmpegError, EOFError):
-        yield from stream.decode(None)
+    yield from _rest(stream)
 
 
-def _short_of(container: av.container.InputContainer, stream: av.VideoStream, packets: _Packets) -> list[str]:
-    """Does the file hold fewer frames, or end sooner, than its header says?"""
-    if packets.shown and stream.frames > len(packets.shown) and not packets.faults:
-        return [f"the file is cut: its header announces {stream.frames} frames, it holds {len(packets.shown)}"]
-    return []
+def _rest(stream: av.VideoStream) -> Iterator[VideoFrame]:
+    """What the decoder still holds after the last packet; an error may stand between two frames."""
+    for _ in range(_HELD):
+        try:
+            yield from stream.decode(None)
+        except EOFError:
+            return
+        except av.FFmpegError:
+            continue
+        else:
+            return
 
 
-def _square_pixels(frame: VideoFrame) -> tuple[int, int]:
-    return frame.width, frame.height
+def _is_cut(container: av.container.InputContainer, stream: av.VideoStream, path: Path, shown: int, end: float) -> bool:
+    """Does the header speak of more than the file holds? `end` s is where its last packet ends."""
+    kind = container.format.name
+    if kind.startswith("mov"):
+        return any(entry.pos + entry.size > path.stat().st_size for entry in stream.index_entries)
+    if kind == "avi":
+        return stream.frames > shown
+    if kind == "gif":
+        with path.open("rb") as file:
+            file.seek(-1, 2)
+            return file.read(1) != b";"  # the mark at every GIF's end
+    if kind.startswith(("matroska", "flv")) and container.duration:
+        return container.duration / av.time_base - end > max(0.25, 5 * _nominal_step(stream))
+    return False
+
+
+def _nominal_step(stream: av.VideoStream) -> float:
+    rate = stream.average_rate or stream.guessed_rate
+    return 1 / float(rate) if rate else 1 / 30
+
+
+def _square_pixels(width: int, height: int, aspect: float) -> tuple[int, int]:
+    """The size at which pixels of that width to height ratio become square; nothing is made smaller."""
+    if not 0.2 < aspect < 5:
+        return width, height
+    return (round(width * aspect), height) if aspect >= 1 else (width, round(height / aspect))
 
 
 def _seconds(ticks: list[int | None], tick: float, step: float) -> tuple[Array, bool]:
