@@ -22,7 +22,9 @@ _QUEUE_BYTES = 64_000_000
 class _Source(Protocol):
     info: ClipInfo
 
-    def pictures(self, start: int, stop: int, size: tuple[int, int] | None) -> Iterator[Array]: ...
+    def pictures(
+        self, start: int, stop: int, size: tuple[int, int] | None, planes: bool = False
+    ) -> Iterator[Array]: ...
 
 
 class Clip:
@@ -52,13 +54,17 @@ class Clip:
         with self._lock:
             self._near = None
 
-    def frames(self, start: int = 0, stop: int | None = None, size: tuple[int, int] | None = None) -> Iterator[Array]:
+    def frames(
+        self, start: int = 0, stop: int | None = None, size: tuple[int, int] | None = None, planes: bool = False
+    ) -> Iterator[Array]:
         """Frames start..stop-1 as (H,W,3) uint8 BGR, upright, decoded ahead in a thread.
 
         Args:
             start: first index.
             stop: one past the last index; None: the end.
             size: (width, height) px to scale to while decoding, which is cheaper than scaling afterwards.
+            planes: where the file stores limited-range 4:2:0 pictures give (H*3/2,W) uint8, the planes Y, U and V
+                one after the other, without turning them into colours; elsewhere BGR all the same.
 
         Raises:
             IndexError: the range does not lie within the clip.
@@ -71,7 +77,7 @@ class Clip:
             return iter(())
         width, height = size or (self.info.width, self.info.height)
         depth = int(np.clip(_QUEUE_BYTES // (width * height * 3), 2, 16))
-        return ahead(lambda: self._source.pictures(start, stop, size), depth)
+        return ahead(lambda: self._source.pictures(start, stop, size, planes), depth)
 
     def read(self, index: int) -> Array:
         """Frame `index` as (H,W,3) uint8 BGR, found by seeking; reading onwards from there is cheap.
@@ -128,7 +134,7 @@ class _Pictures:
         times = np.arange(len(files)) / fps
         self.info = ClipInfo(str(path), width, height, times, float(fps))
 
-    def pictures(self, start: int, stop: int, size: tuple[int, int] | None) -> Iterator[Array]:
+    def pictures(self, start: int, stop: int, size: tuple[int, int] | None, planes: bool = False) -> Iterator[Array]:
         expected = self.info.width, self.info.height
         for file in self.files[start:stop]:
             picture = _load(file)

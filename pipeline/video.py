@@ -150,12 +150,12 @@ class Video:
 
     # ---- pictures ---------------------------------------------------------------------------------------------------
 
-    def pictures(self, start: int, stop: int, size: tuple[int, int] | None) -> Iterator[Array]:
-        """Frames start..stop-1 as (H,W,3) uint8 BGR, exactly `stop - start` of them.
+    def pictures(self, start: int, stop: int, size: tuple[int, int] | None, planes: bool = False) -> Iterator[Array]:
+        """Frames start..stop-1 as (H,W,3) uint8 BGR, or as stored planes, exactly `stop - start` of them.
 
         A frame that opening promised and that does not decode now is replaced by the one before it, with a warning.
         """
-        convert = _Converter(self._size, self._turns, size)
+        convert = _Converter(self._size, self._turns, size, planes and size is None)
         picture, done, missing = None, start, 0
         with self._open() as container:
             for index, frame in self._numbered(container, start):
@@ -186,32 +186,50 @@ class Video:
         if self._by_order:
             yield from enumerate(_decode(container))
             return
-        self._go_to_key(container, start)
+        for keys_back in (0, 5):
+            if self._go_to_key(container, start, keys_back):
+                frames = self._known(container)
+                first = next(frames, None)
+                if first is not None and first[0] <= start:
+                    yield from itertools.chain([first], frames)
+                    return
+        with self._open() as again:  # seeking is inexact in some containers
+            yield from self._known(again)
+
+    def _known(self, container: av.container.InputContainer) -> Iterator[tuple[int, VideoFrame]]:
         last = -1
         for frame in _decode(container):
-            if frame.pts is None:
-                continue
-            index = bisect_left(self._ticks, frame.pts)
+            index = bisect_left(self._ticks, frame.pts) if frame.pts is not None else len(self._ticks)
             if last < index < len(self._ticks) and self._ticks[index] == frame.pts:
                 last = index
                 yield index, frame
 
-    def _go_to_key(self, container: av.container.InputContainer, start: int) -> None:
-        """Seek to the last key frame shown at or before `start`: all that follows it in time decodes from there."""
-        place = bisect_left(self._keys, self._ticks[start] + 1) - 1
-        if place > 0:
+    def _go_to_key(self, container: av.container.InputContainer, start: int, keys_back: int) -> bool:
+        """Seek to the last key frame shown at or before `start`: all that follows it in time decodes from there.
+
+        False when that is the beginning of the file, or cannot be reached.
+        """
+        place = bisect_left(self._keys, self._ticks[start] + 1) - 1 - keys_back
+        if place <= 0:
+            return False
+        try:
             container.seek(self._keys[place], stream=_stream(container), backward=True)
+        except av.FFmpegError:
+            return False
+        return True
 
 
 class _Converter:
-    """Frames to upright BGR arrays of one size, with one scaler for all."""
+    """Frames to upright BGR arrays of one size, with one scaler for all, or to upright planes."""
 
-    def __init__(self, stored: tuple[int, int], turns: int, size: tuple[int, int] | None) -> None:
-        self.turns = turns
+    def __init__(self, stored: tuple[int, int], turns: int, size: tuple[int, int] | None, planes: bool = False) -> None:
+        self.turns, self.planes = turns, planes
         self.size = stored if size is None else size if turns % 2 == 0 else size[::-1]
         self.reformatter = VideoReformatter()
 
     def __call__(self, frame: VideoFrame) -> Array:
+        if self.planes and self.size == (frame.width, frame.height) and _has_planes(frame):
+            return _upright_planes(frame.to_ndarray(), self.turns)
         clear = frame.format.name.startswith(("bgra", "rgba", "argb", "abgr", "yuva", "ya", "gbrap", "pal8"))
         picture = self.reformatter.reformat(
             frame,
@@ -225,6 +243,21 @@ class _Converter:
         if self.turns:
             picture = cv2.rotate(picture, (None, *_TURNS)[self.turns])
         return np.ascontiguousarray(picture)
+
+
+def _has_planes(frame: VideoFrame) -> bool:
+    limited = frame.color_range != av.video.reformatter.ColorRange.JPEG
+    return frame.format.name == "yuv420p" and limited and frame.width % 2 == 0 == frame.height % 2
+
+
+def _upright_planes(pixels: Array, turns: int) -> Array:
+    """(H*3/2,W) planes Y, U, V turned by quarters clockwise, again one after the other."""
+    if not turns:
+        return pixels
+    height, width = pixels.shape[0] * 2 // 3, pixels.shape[1]
+    colours = pixels[height:].reshape(2, height // 2, width // 2)
+    turned = [cv2.rotate(plane, _TURNS[turns - 1]) for plane in (pixels[:height], *colours)]
+    return np.concatenate([plane.reshape(-1) for plane in turned]).reshape(-1, turned[0].shape[1])
 
 
 _TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
@@ -260,6 +293,8 @@ def _is_film(stream: av.VideoStream) -> bool:
 
 
 def _why_unreadable(path: Path, error: Exception) -> tuple[str, str]:
+    if not path.is_file():
+        return "it is no longer there", ""
     with path.open("rb") as file:
         start = file.read(512).lstrip(b"\xef\xbb\xbf \r\n\t")
     for mark, kind in _PLAYLISTS.items():
