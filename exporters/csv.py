@@ -38,6 +38,7 @@ def _blocks(person: Motion3D, times: Array, start: int, stop: int) -> Iterator[t
     values = np.concatenate([person.joints[first:last], person.scores[first:last, :, None]], axis=-1)
     rows = [f"\0{name},%.4f,%.4f,%.4f,%.3f\n" for name in skeleton(person.skeleton).joints]
     template = "".join(rows)  # \0 stands for what all rows of a frame begin with
-    for frame, numbers in zip(person.frames[first:last].tolist(), values.reshape(len(values), -1), strict=True):
+    lines = values.reshape(len(values), 4 * len(rows))
+    for frame, numbers in zip(person.frames[first:last].tolist(), lines, strict=True):
         text = (template % tuple(numbers.tolist())).replace(",nan", ",")
         yield frame, text.replace("\0", f"{times[frame]:.6f},{frame},{person.id},")
