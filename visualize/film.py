@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -49,19 +50,18 @@ def write_film(
     """
     path, info = Path(path), clip.info
     pictures = side_by_side(scene, clip, panel_height)
-    first = next(pictures)
-    height, width = first.shape[:2]
+    still = next(pictures)
+    height, width = still.shape[:2]
     try:
         with atomic(path) as temporary, Film(temporary, (width, height), info.times, info.fps) as film:
-            film.add(first)
-            for done, picture in enumerate(pictures, 2):
+            for done, picture in enumerate(itertools.chain([still], pictures), 1):
                 film.add(picture)
                 if progress:
                     progress(done)
     finally:
         pictures.close()
     if len(info.times) == 1:
-        _write_still(first, path.with_suffix(".png"))
+        _write_still(still, path.with_suffix(".png"))
 
 
 def side_by_side(scene: Scene, clip: Frames, panel_height: int = 720) -> Iterator[Array]:
