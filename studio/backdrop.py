@@ -52,13 +52,14 @@ def paint_backdrop(surroundings: Surroundings, camera: Camera) -> Backdrop:
     ground = _floor(surroundings, eye, rays, pixel, colour, depth)
     for box in surroundings.boxes:
         _box(box, eye, rays, colour, depth, ground)
-    picture = np.clip(np.moveaxis(colour, 0, -1), 0, 255).astype(np.uint8)
+    picture = cv2.merge([np.clip(channel, 0, 255).astype(np.uint8) for channel in colour])
     _box_shadows(surroundings.boxes, camera, picture, ground)
-    return Backdrop(_soften(picture, depth, surroundings), depth, ground.astype(np.uint8) * 255)
+    return Backdrop(_soften(picture), depth, ground.astype(np.uint8) * 255)
 
 
 def _sky(rays: Array) -> Array:
-    height = np.clip(rays[2] / np.sqrt((rays * rays).sum(0)), 0, 1) ** 0.6
+    length = np.sqrt(rays[0] * rays[0] + rays[1] * rays[1] + rays[2] * rays[2])
+    height = np.sqrt(np.clip(rays[2] / length, 0, 1))
     low, high = np.array([232, 226, 216], np.float32), np.array([206, 160, 112], np.float32)
     return low[:, None, None] + (high - low)[:, None, None] * height
 
@@ -67,59 +68,68 @@ def _floor(s: Surroundings, eye: Array, rays: Array, pixel: float, colour: Array
     """Checker with edges as wide as a pixel's footprint, so that it never sparkles; far away it is one grey."""
     with np.errstate(divide="ignore", over="ignore"):
         hit = np.where(rays[2] < -1e-5, -eye[2] / rays[2], FAR).astype(np.float32)
-    seen = (hit > 0) & (hit < depth + 1e-3) & (hit < 400)
+    seen = (hit > 0) & (hit < depth) & (hit < 400)
     t = hit[seen]
-    footprint = np.clip(t * pixel / s.tile, 1e-4, None)
-    steep = np.clip(footprint * np.maximum(1, t / max(abs(float(eye[2])), 0.1)), 1e-4, 4)
+    steep = t * np.float32(pixel / s.tile) * np.maximum(1, t / np.float32(max(abs(float(eye[2])), 0.1)))
+    steep = np.clip(steep, 1e-4, 4)
     sign = np.ones_like(t)
     for axis in range(2):
-        wave = (eye[axis] + t * rays[axis][seen]) / s.tile
-        nearest = np.abs(np.mod(wave, 1.0) - 0.5)  # 0.5 on the line between two tiles
-        sign *= np.where(np.mod(np.floor(wave), 2) > 0, -1, 1) * np.clip((0.5 - nearest) / steep, 0, 1)
-    contrast = 1 / (1 + (2.2 * steep) ** 2)
-    pattern = 0.5 + 0.5 * sign * contrast
+        wave = (eye[axis] + t * rays[axis][seen]) * np.float32(1 / s.tile)
+        tile = np.floor(wave)
+        middle = np.abs(wave - tile - np.float32(0.5))  # 0.5 on the line between two tiles
+        sign *= np.clip((np.float32(0.5) - middle) / steep, 0, 1)
+        sign *= 1 - 2 * np.abs(tile - 2 * np.floor(tile * np.float32(0.5)))
+    pattern = 0.5 + 0.5 * sign / (1 + (2.2 * steep) ** 2)
     haze = np.clip(t / 45, 0, 1) if s.room is None else np.clip(t / 60, 0, 0.4)
-    light, dark = (np.array(c, np.float32)[:, None] for c in s.floor)
-    value = dark + (light - dark) * pattern
-    colour[:, seen] = value * (1 - haze) + np.array([228, 224, 218], np.float32)[:, None] * haze
+    for channel, (light, dark, far) in enumerate(zip(*s.floor, (228, 224, 218), strict=True)):
+        value = dark + (light - dark) * pattern
+        colour[channel][seen] = value + (far - value) * haze
     depth[seen] = t
     return seen
 
 
 def _walls(s: Surroundings, eye: Array, rays: Array, colour: Array, depth: Array) -> None:
-    """The room seen from inside (the wall between an outside camera and the room is left out)."""
-    size = np.array(s.room, dtype=np.float32)
-    low, high = np.array([-size[0] / 2, -size[1] / 2, 0]), np.array([size[0] / 2, size[1] / 2, size[2]])
-    safe = np.where(np.abs(rays) < 1e-7, 1e-7, rays)
-    leave = np.stack([(np.where(safe[i] > 0, high[i], low[i]) - eye[i]) / safe[i] for i in range(3)])
-    face, t = leave.argmin(0), leave.min(0).astype(np.float32)
-    place = eye[:, None, None] + t * rays
-    inside = (t > 0) & (place >= low[:, None, None] - 0.01).all(0) & (place <= high[:, None, None] + 0.01).all(0)
-    shade = np.array([1.0, 0.93, 1.04])[face] * (0.90 + 0.10 * np.clip(place[2] / size[2], 0, 1))
-    colour[:, inside] = (np.array(s.wall, np.float32)[:, None, None] * shade)[:, inside]
-    upright = inside & (face < 2)
-    skirting = upright & (place[2] < 0.11)
-    colour[:, skirting] = np.array([150, 156, 160], np.float32)[:, None]
+    """Walls and ceiling from inside (the wall between an outside camera and the room is left out)."""
+    x, y, z = (np.float32(n) for n in s.room)
+    sides = np.array([[-x / 2, x / 2], [-y / 2, y / 2], [0, z]], np.float32) - eye[:, None]
+    leave = []
+    for ray, (low, high) in zip(rays, sides, strict=True):
+        away = np.where(ray > 0, high, low)
+        away /= np.where(np.abs(ray) < 1e-7, np.float32(1e-7), ray)
+        leave.append(away)
+    t = np.minimum(np.minimum(leave[0], leave[1]), leave[2])
+    seen = (t > 0) & ((rays[2] > 0) | (t < leave[2]))  # the floor is painted elsewhere
+    if not ((sides[:, 0] < 0) & (sides[:, 1] > 0)).all():
+        for ray, (low, high) in zip(rays, sides, strict=True):
+            seen &= (t * ray >= low - 0.01) & (t * ray <= high + 0.01)
+    reach = t[seen]
+    on_x, up = leave[0][seen] <= reach, leave[2][seen] <= reach
+    place = [eye[i] + reach * rays[i][seen] for i in range(3)]
+    shade = np.where(up, np.float32(1.04), np.where(on_x, np.float32(1.0), np.float32(0.93)))
+    shade *= 0.90 + 0.10 * place[2] / z
+    paint = shade * np.array(s.wall, np.float32)[:, None]
+    paint[:, ~up & (place[2] < 0.11)] = np.array([150, 156, 160], np.float32)[:, None]  # skirting
     if s.clutter:
-        _pictures(place, face, upright, colour)
-    depth[inside] = t[inside]
+        _pictures(np.where(on_x, place[1], place[0]), np.where(up, np.float32(-9), place[2]), paint)
+    for channel in range(3):
+        colour[channel][seen] = paint[channel]
+    depth[seen] = reach
 
 
-def _pictures(place: Array, face: Array, upright: Array, colour: Array) -> None:
-    """A few framed pictures and a door, so that the walls are not bare."""
-    along = np.where(face == 0, place[1], place[0])
+def _pictures(along: Array, height: Array, paint: Array) -> None:
+    """A few framed pictures and a door, so that the walls are not bare; `along` and `height` (N,) m on the wall."""
     wide = (
         (-3.4, 1.75, 0.55, 0.40, (96, 120, 88)),
         (0.4, 1.9, 0.42, 0.55, (120, 104, 84)),
         (3.6, 1.02, 0.46, 1.02, (112, 138, 160)),
     )
     for x, z, half_x, half_z, tint in wide:
-        dx, dz = np.abs(along - x), np.abs(place[2] - z)
-        frame = upright & (dx < half_x) & (dz < half_z)
-        inner = frame & (dx < half_x - 0.05) & (dz < half_z - 0.05)
-        colour[:, frame] = np.array([86, 92, 98], np.float32)[:, None]
-        fade = 1 + 0.25 * np.sin(5 * (place[2][inner] - z) + 2.5 * (along[inner] - x))
-        colour[:, inner] = np.array(tint, np.float32)[:, None] * fade
+        frame = np.flatnonzero((np.abs(along - x) < half_x) & (np.abs(height - z) < half_z))
+        dx, dz = along[frame] - x, height[frame] - z
+        inner = (np.abs(dx) < half_x - 0.05) & (np.abs(dz) < half_z - 0.05)
+        fade = 1 + 0.25 * np.sin(5 * dz + 2.5 * dx)
+        edge = np.array([[86], [92], [98]], np.float32)
+        paint[:, frame] = np.where(inner, np.array(tint, np.float32)[:, None] * fade, edge)
 
 
 def _box(box: Box, eye: Array, rays: Array, colour: Array, depth: Array, ground: Array) -> None:
@@ -152,9 +162,8 @@ def _box_shadows(boxes: tuple[Box, ...], camera: Camera, picture: Array, ground:
         picture[:] = (picture * (1 - soft[..., None] / np.float32(255))).astype(np.uint8)
 
 
-def _soften(picture: Array, depth: Array, s: Surroundings) -> Array:
+def _soften(picture: Array) -> Array:
     """Blend the steps along edges of boxes and pictures on the wall."""
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     edges = cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)) > 24
-    blurred = cv2.GaussianBlur(picture, (3, 3), 0.8)
-    return np.where(edges[..., None], blurred, picture)
+    return cv2.copyTo(cv2.GaussianBlur(picture, (3, 3), 0.8), edges.astype(np.uint8), picture)
