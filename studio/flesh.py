@@ -12,7 +12,7 @@ from studio.shapes import Cones
 
 Colour = tuple[int, int, int]  # BGR
 
-MATERIALS = ("skin", "hair", "shirt", "trousers", "shoes", "sole", "white", "iris", "lips", "brow", "belt")
+MATERIALS = ("skin", "hair", "shirt", "trousers", "shoes", "sole", "white", "iris", "lips", "brow")
 _SKINS = ((160, 184, 222), (142, 172, 214), (120, 152, 198), (95, 130, 180), (70, 98, 145), (50, 72, 110))
 _HAIRS = ((28, 32, 40), (30, 45, 68), (45, 70, 105), (85, 135, 175), (20, 20, 22), (55, 62, 120))
 _SHIRTS = ((70, 60, 190), (170, 95, 40), (75, 140, 60), (60, 160, 215), (150, 70, 130), (200, 195, 190), (60, 60, 66),
@@ -63,7 +63,6 @@ def palette(seed: int) -> Array:
             (45, 50, 60),
             lips,
             hair * 0.8,
-            (35, 38, 42),
         ]
     ).astype(np.uint8)
 

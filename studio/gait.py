@@ -100,7 +100,7 @@ class Walk:
     def _swing(self, body: Body, step: Array, u: Array, side: int) -> tuple[Array, Array, Array]:
         """Ankle (T,3), pitch (T,) and heading (T,) in flight, u from 0 to 1."""
         g, h = self.gait, 1e-4
-        ends, pitches, rates, turns = [], [], [], []
+        ends, pitches = [], []
         for number, part in ((step, g.duty), (step + 1, 0.0)):
             inner = part - h if part else h
             here, angle = self._stance(body, number, np.full_like(u, part), side)
@@ -108,13 +108,12 @@ class Walk:
             span = (1 - g.duty) / (part - inner)
             ends += [here, (here - there) * span]
             pitches += [angle, (angle - other) * span]
-            rates.append(span)
         a, v, b, w = ends
         w = np.where(g.airborne, 0.5, 1.0) * w
         ankle = _hermite(a, v, b, w, u[:, None])
         ankle[:, 2] += g.lift * body.scale * np.sin(np.pi * u**0.8) ** 2
         turns = [self._print(body, step + n, side)[1] for n in range(2)]
-        return ankle, _hermite(*_order(pitches), u), turns[0] + (turns[1] - turns[0]) * _ease(u)
+        return ankle, _hermite(*pitches, u), turns[0] + (turns[1] - turns[0]) * _ease(u)
 
     def _trunk(self, body: Body, cycle: Array, c: Controls) -> None:
         g, k = self.gait, body.scale
@@ -168,11 +167,6 @@ def _ease(u: Array) -> Array:
 def _late(u: Array) -> Array:
     """0 to 1, starting gently and leaving fast."""
     return np.clip(u, 0, 1) ** 1.7
-
-
-def _order(values: list[Array]) -> tuple[Array, Array, Array, Array]:
-    a, v, b, w = values
-    return a, v, b, w
 
 
 def _hermite(a: Array, v: Array, b: Array, w: Array, u: Array) -> Array:
