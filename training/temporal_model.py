@@ -38,7 +38,8 @@ class TemporalModel(nn.Module):
         super().__init__()
         if not widths or any(width % 2 == 0 for width in widths):
             raise ValueError(f"filter widths must be odd, not {widths}")
-        self.joints_out, self.widths, self.causal, self.dropout = joints_out, tuple(widths), causal, dropout
+        self.joints_in, self.joints_out, self.widths = joints_in, joints_out, tuple(widths)
+        self.causal, self.dropout = causal, dropout
         self.expand_bn = nn.BatchNorm1d(channels)
         self.shrink = nn.Conv1d(channels, 3 * joints_out + extra_out, 1)
         self.expand_conv = nn.Conv1d(joints_in * features_in, channels, widths[0], bias=False)

@@ -1,0 +1,175 @@
+"""Trained weights -> what a run needs: an ONNX file, and the same numbers as safetensors for training to start from.
+
+Weights are kept as 16-bit floats in both files (the network computes with 32 bits); the ONNX graph is written node by
+node, so that it says exactly what `training.temporal_model` computes and nothing depends on a tracer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import save_file
+
+from training.temporal_model import TemporalModel
+
+OPSET = 17
+
+
+class _Graph:
+    """Nodes and constants in the order in which they are added."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def node(self, kind: str, *inputs: str, output: str = "", **attributes: object) -> str:
+        output = output or f"{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        return output
+
+    def constant(self, name: str, value: np.ndarray) -> str:
+        self.constants.append(numpy_helper.from_array(value, name))
+        return name
+
+    def weight(self, name: str, value: torch.Tensor) -> str:
+        """A constant stored in 16 bits, used in 32."""
+        stored = self.constant(f"{name}.half", value.numpy().astype(np.float16))
+        return self.node("Cast", stored, output=name, to=TensorProto.FLOAT)
+
+
+def halve(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Floats of a state dict in 16 bits, except the running variances and means, which need their range."""
+    small = {name: tensor.half() for name, tensor in state.items() if tensor.ndim > 1 and tensor.is_floating_point()}
+    return {name: tensor.contiguous() for name, tensor in (state | small).items()}
+
+
+def onnx_model(model: TemporalModel) -> onnx.ModelProto:
+    """The network as ONNX: keypoints (B,T,J,F) -> joints (B,T',K,3), extra (B,T',E); batch and time are free."""
+    graph, state = _Graph(), {name: tensor.detach().float() for name, tensor in model.state_dict().items()}
+
+    def convolve(x: str, name: str, dilation: int = 1) -> str:
+        return graph.node("Conv", x, graph.weight(name, state[name]), dilations=[dilation])
+
+    def activate(x: str, name: str) -> str:
+        parts = [graph.constant(f"{name}.{p}", state[f"{name}.{p}"].numpy()) for p in _NORM]
+        return graph.node("Relu", graph.node("BatchNormalization", x, *parts, epsilon=1e-5))
+
+    def crop(x: str, first: int, last: int, axis: int) -> str:
+        limits = [np.array([value], np.int64) for value in (first, last, axis)]
+        names = [graph.constant(f"crop_{len(graph.nodes)}_{i}", value) for i, value in enumerate(limits)]
+        return graph.node("Slice", x, *names)
+
+    def reshape(x: str, *shape: int, output: str = "") -> str:
+        name = graph.constant(f"shape_{len(graph.nodes)}", np.array(shape, np.int64))
+        return graph.node("Reshape", x, name, output=output)
+
+    inputs = state["expand_conv.weight"].shape[1]
+    x = graph.node("Transpose", reshape("keypoints", 0, 0, inputs), perm=[0, 2, 1])
+    x = activate(convolve(x, "expand_conv.weight"), "expand_bn")
+    dilation = model.widths[0]
+    for i, width in enumerate(model.widths[1:]):
+        y = activate(convolve(x, f"layers_conv.{2 * i}.weight", dilation), f"layers_bn.{2 * i}")
+        y = activate(convolve(y, f"layers_conv.{2 * i + 1}.weight"), f"layers_bn.{2 * i + 1}")
+        margin, shift = (width - 1) * dilation // 2, (width // 2) * dilation if model.causal else 0
+        if margin:
+            x = crop(x, margin + shift, np.iinfo(np.int64).max if margin == shift else shift - margin, 2)
+        x = graph.node("Add", x, y)
+        dilation *= width
+    bias = graph.constant("shrink.bias", state["shrink.bias"].numpy())
+    x = graph.node("Conv", x, graph.weight("shrink.weight", state["shrink.weight"]), bias)
+    x = graph.node("Transpose", x, perm=[0, 2, 1])
+    joints = 3 * model.joints_out
+    reshape(crop(x, 0, joints, 2), 0, 0, model.joints_out, 3, output="joints")
+    graph.node("Identity", crop(x, joints, np.iinfo(np.int64).max, 2), output="extra")
+    return _finish(graph, model, inputs)
+
+
+_NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+def _finish(graph: _Graph, model: TemporalModel, inputs: int) -> onnx.ModelProto:
+    extra = model.shrink.out_channels - 3 * model.joints_out
+    keypoints = helper.make_tensor_value_info(
+        "keypoints", TensorProto.FLOAT, ["batch", "frames", model.joints_in, inputs // model.joints_in]
+    )
+    outputs = [
+        helper.make_tensor_value_info("joints", TensorProto.FLOAT, ["batch", "kept", model.joints_out, 3]),
+        helper.make_tensor_value_info("extra", TensorProto.FLOAT, ["batch", "kept", extra]),
+    ]
+    made = helper.make_model(
+        helper.make_graph(graph.nodes, "videopose3d", [keypoints], outputs, graph.constants),
+        opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9, producer_name="videopose",
+    )  # fmt: skip
+    onnx.checker.check_model(made)
+    return made
+
+
+def export(model: TemporalModel, folder: Path, name: str) -> dict[str, str | int]:
+    """Write `<name>.onnx` and `<name>.safetensors`; returns what a card says of them.
+
+    The model's weights are rounded to what the files hold, so that it goes on computing what they compute.
+    """
+    state = halve(model.state_dict())
+    model.load_state_dict(state)
+    weights, graph = folder / f"{name}.safetensors", folder / f"{name}.onnx"
+    save_file(state, weights)
+    onnx.save(onnx_model(model.eval()), graph)
+    facts: dict[str, str | int] = {}
+    for key, path in (("", graph), ("safetensors_", weights)):
+        data = path.read_bytes()
+        facts |= {f"{key}file": path.name, f"{key}bytes": len(data), f"{key}sha256": hashlib.sha256(data).hexdigest()}
+    return facts
+
+
+CARD = """name = "{name}"
+file = "{file}"
+format = "onnx"
+bytes = {bytes}
+sha256 = "{sha256}"
+licence = "Apache-2.0"
+licence_url = "https://www.apache.org/licenses/LICENSE-2.0"
+trained_on = "CMU, Mesh2Motion and jl_motionmatching motion capture, seen by random virtual cameras"
+acknowledgement = "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF EIA-0196217."
+data_licences = "CMU: free for all uses; Mesh2Motion/Quaternius: CC0; jl_motionmatching: MIT"
+input_skeleton = "lift-26"
+output_skeleton = "h36m-23"
+normalisation = "person-centred rays, virtual camera, apparent size (lifters/normalise.py), 30 frames/s"
+receptive_field = {field}
+filter_widths = {widths}
+channels = {channels}
+training_steps = {steps}
+
+# The same numbers with the state dict's names, for training.
+safetensors_file = "{safetensors_file}"
+safetensors_bytes = {safetensors_bytes}
+safetensors_sha256 = "{safetensors_sha256}"
+
+[[sources]]
+kind = "repository"
+path = "checkpoints/{file}"
+
+# P-MPJPE over joints 0-16 in mm on test subjects never trained on; 2D exact and with a detector's noise.
+[accuracy]
+{accuracy}
+"""
+
+
+def publish(
+    model: TemporalModel, folder: Path, steps: int, accuracy: dict[str, float], name: str = "videopose3d-open"
+) -> Path:
+    """Write weights into `folder` and their card into `folder/cards`; returns the card's path."""
+    facts = export(model, folder, name)
+    table = "\n".join(f"{key} = {value:.1f}" for key, value in accuracy.items())
+    card = folder / "cards" / f"{name}.toml"
+    card.parent.mkdir(exist_ok=True)
+    text = CARD.format(
+        name=name, field=model.receptive_field, widths=list(model.widths), channels=model.expand_bn.num_features,
+        steps=steps, accuracy=table, **facts,
+    )  # fmt: skip
+    card.write_text(text, encoding="utf-8")
+    return card
