@@ -38,6 +38,7 @@ class BlazePose:
     name = "blazepose"
     skeleton = "blazepose-33"
     weights = ("blazepose-detection", "blazepose-landmark-full")
+    weights = ("blazepose-detection", "blazepose-landmark-full")
 
     def __init__(self, threads: int = 0) -> None:
         self._networks = Networks(threads or min(os.cpu_count() or 1, 8))
@@ -51,7 +52,7 @@ class BlazePose:
         """
         chains = follow(self._networks, clip, progress)
         for chain in chains:
-            chain.poses = put_right(chain.poses, chain.looks)
+            put_right(chain.poses, chain.looks)
         return [_gather(chains, index) for index in range(len(clip.info.times))]
 
 

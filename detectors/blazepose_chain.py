@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 from math import exp, log
 from typing import Any
@@ -9,34 +10,76 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.blazepose_decode import CENTRE, TOP
+from detectors.blazepose_decode import BODY, CENTRE, TOP
 from detectors.blazepose_networks import Pose
 from detectors.blazepose_region import Region, wrap
 from detectors.blazepose_sides import SecondLook
 
 Array = NDArray[Any]
+POINTS = TOP + 1  # the body's points, then the two that give the next region
+_ENDS = np.cumsum([5, 2 * POINTS, BODY, BODY, 3 * BODY])
+
+
+class Poses(MutableMapping[int, Pose]):
+    """Poses of consecutive frames, each kept as one row of float32, a kilobyte, since clips are long."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, Array] = {}
+        self.first = self.last = -1
+
+    def __setitem__(self, index: int, pose: Pose) -> None:
+        r = pose.region
+        head = np.array([r.x, r.y, r.side, r.turn, pose.flag])
+        parts = head, pose.points[:POINTS], pose.visibility, pose.presence, pose.world
+        self.first = min(self.first, index) if self._rows else index
+        self.last = max(self.last, index)
+        self._rows[index] = np.concatenate([part.ravel() for part in parts]).astype(np.float32)
+
+    def __getitem__(self, index: int) -> Pose:
+        head, points, visibility, presence, world = np.split(self._rows[index].astype(np.float64), _ENDS[:-1])
+        region = Region(*(float(v) for v in head[:4]))
+        return Pose(region, points.reshape(-1, 2), visibility, presence, world.reshape(-1, 3), float(head[4]))
+
+    def __delitem__(self, index: int) -> None:
+        """Only the last or the first frame can go: there are no gaps."""
+        del self._rows[index]
+        self.last -= index == self.last
+        self.first += index == self.first
+
+    def __contains__(self, index: object) -> bool:
+        return index in self._rows
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.first, self.last + 1) if self._rows else ())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def end_at(self, index: int) -> None:
+        """Forget what comes after that frame."""
+        for late in range(self.last, max(index, self.first - 1), -1):
+            del self[late]
+
+    def until(self, index: int, count: int) -> list[Pose]:
+        """At most `count` poses up to that frame, the latest last."""
+        return [self[i] for i in range(max(self.first, index - count + 1), min(index, self.last) + 1)]
+
+    def opening(self, count: int) -> list[Pose]:
+        """At most `count` of the first poses, the earliest last."""
+        return [self[i] for i in range(min(self.last, self.first + count - 1), self.first - 1, -1)]
 
 
 @dataclass(eq=False)
 class Chain:
-    """The poses of one person by frame index, consecutive, and how often the detection network agreed."""
+    """A person: their poses, and how often the detection network agreed."""
 
     id: int
-    poses: dict[int, Pose] = field(default_factory=dict)
-    appearance: dict[int, Array] = field(default_factory=dict)
-    confirmed: dict[int, float] = field(default_factory=dict)  # frame -> score, 0 where nothing agreed
     born: int = 0  # frame in which the person was found
+    poses: Poses = field(default_factory=Poses)
+    confirmed: dict[int, float] = field(default_factory=dict)  # frame -> score, 0 where nothing agreed
     looks: dict[int, SecondLook] = field(default_factory=dict)  # second looks, for left and right
     calm: int = 0  # frames since left and right were last in doubt
     alive: bool = True
-
-    @property
-    def first(self) -> int:
-        return min(self.poses)
-
-    @property
-    def last(self) -> int:
-        return max(self.poses)
 
     def doubted(self) -> bool:
         """The detection network saw nobody there three times running."""
@@ -45,7 +88,7 @@ class Chain:
 
     def end_at(self, index: int) -> None:
         """Forget everything after that frame; the chain is followed no more."""
-        self.poses = {i: pose for i, pose in self.poses.items() if i <= index}
+        self.poses.end_at(index)
         self.alive = False
 
 
@@ -69,8 +112,8 @@ def next_region(pose: Pose) -> Region:
 def predict(poses: list[Pose], steps: int) -> Region:
     """The region `steps` frames after the last of these consecutive poses.
 
-    A straight line is fitted to the centres; size and turn are averaged, since their noise would come back as
-    noise of the landmarks.
+    A straight line is fitted to centres and turns; sizes are averaged, since their noise would come back as noise
+    of the landmarks.
     """
     regions = [next_region(pose) for pose in poses]
     last = regions[-1]
@@ -81,5 +124,5 @@ def predict(poses: list[Pose], steps: int) -> Region:
     places = np.array([[r.x, r.y, wrap(r.turn - last.turn)] for r in regions])
     speed = centred @ places / (centred @ centred)
     x, y, turn = places.mean(axis=0) + speed * (steps - time.mean())
-    side = exp(sum(log(r.side) for r in regions) / len(regions))
+    side = exp(sum(log(max(r.side, 1e-6)) for r in regions) / len(regions))
     return Region(float(x), float(y), side, wrap(last.turn + float(turn)))

@@ -109,8 +109,8 @@ def refine(points: Array, heatmaps: Array, window: int = 9, least: float = 0.5) 
     return np.where(sure[:, None], mass / total[:, None] / GRID, points)
 
 
-def decode_landmarks(raw: Array, heatmaps: Array) -> tuple[Array, Array, Array, Array]:
-    """Of one crop: (39,2) refined places in [0,1], (39,) depth in crop sides, (33,) visibility, (33,) presence.
+def decode_landmarks(raw: Array, heatmaps: Array) -> tuple[Array, Array, Array]:
+    """Of one crop: (39,2) refined places in [0,1], (33,) visibility, (33,) presence.
 
     Args:
         raw: (195,) five numbers a landmark, in px of the crop and logits.
@@ -119,4 +119,4 @@ def decode_landmarks(raw: Array, heatmaps: Array) -> tuple[Array, Array, Array, 
     values = raw.reshape(LANDMARKS, 5).astype(np.float64)
     places = refine(values[:, :2] / LANDMARK_SIZE, heatmaps)
     marks = sigmoid(values[:BODY, 3:])
-    return places, values[:, 2] / LANDMARK_SIZE, marks[:, 0], marks[:, 1]
+    return places, marks[:, 0], marks[:, 1]

@@ -9,45 +9,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import radians
 from typing import Any
 
 from detectors.blazepose_chain import Chain, next_region, predict, real
-from detectors.blazepose_checks import agree, plausible, quality, same_body
-from detectors.blazepose_networks import Candidate, Networks, Pose, PoseJob
+from detectors.blazepose_checks import same_body
+from detectors.blazepose_networks import Candidate, Networks, PoseJob
+from detectors.blazepose_pace import Pace
 from detectors.blazepose_picture import Picture
-from detectors.blazepose_region import Region, wrap
-from detectors.blazepose_search import confirmations, new_people
-from detectors.blazepose_sides import SecondLook, second_square, swapped
-from detectors.blazepose_windows import Sweep, around
+from detectors.blazepose_reading import Reader
+from detectors.blazepose_search import CLEAR, LOWEST, SURE, alone, confirmations, new_people
+from detectors.blazepose_windows import SCALES, Sweep, around
 
-RESCUE_TURNS = (-60, -30, 30, 60)  # degrees, for people who turn in the air
 MEMORY = 192 << 20  # bytes of frames kept for following backwards
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How often what happens, in frames."""
-
-    period: int  # frames between two searches
-    sweep: int  # searches until every tile was looked at
-    probation: int  # frames after which somebody new is looked at again
-    calm: int  # frames without doubt about left and right after which they are trusted
-    ahead: int  # frames under way at once: 1 reads a frame only when the one before is known
-    history: int  # poses that the prediction of the next region is fitted to
-
-    @classmethod
-    def of(cls, fps: float) -> Pace:
-        """For a clip of that frame rate: a search each 0.4 s, all tiles in 2 s, predictions no further than 0.1 s."""
-        return cls(
-            period=max(1, round(0.4 * fps)),
-            sweep=5,
-            probation=max(1, round(0.15 * fps)),
-            calm=max(2, round(0.1 * fps)),
-            ahead=2 if fps >= 20 else 1,
-            history=max(2, round(0.1 * fps) + 1),
-        )
 
 
 class Following:
@@ -63,13 +36,15 @@ class Following:
         self.chains: list[Chain] = []
         self.unfinished: list[tuple[Chain, int]] = []  # people still seen in the oldest frame that was in memory
         self.memory = 1  # frames that may be kept
-        self._networks, self._width, self._height, self._pace = networks, width, height, pace
+        self._networks, self._pace, self._reader = networks, pace, Reader(networks, pace)
         self._sweep = Sweep(width, height, pace.sweep)
+        self._young: list[Chain] = []
         self._recent: deque[tuple[int, Picture]] = deque()
         self._under_way: deque[tuple[int, Picture, list[tuple[Chain, PoseJob]]]] = deque()
 
     @property
     def live(self) -> list[Chain]:
+        """Who is followed now."""
         return [chain for chain in self.chains if chain.alive]
 
     def step(self, index: int, picture: Picture) -> None:
@@ -78,29 +53,40 @@ class Following:
         while len(self._under_way) >= self._pace.ahead:
             self._collect()
         self._under_way.append((index, picture, self._start(index, picture)))
+        if self._young and self._young[0].born + self._pace.probation <= index:
+            self._wait()
+            self._prove(index, picture)
         if index % self._pace.period == 0:
-            self.finish()
-            self._search(index, picture, self._sweep.all() if index == 0 else self._sweep.due())
-        elif young := [chain for chain in self.live if chain.born + self._pace.probation == index]:
-            self.finish()
-            self._confirm(index, picture, [chain for chain in young if chain.alive])
+            self._wait()
+            self._search(index, picture)
 
     def finish(self) -> None:
-        """Wait for everything under way."""
+        """After the last frame: wait for everything under way; who was found just now counts without further proof."""
+        self._wait()
+        self._accept(self._young)
+        self._young = []
+
+    def resume(self, people: Sequence[Chain], frames: Sequence[tuple[int, Picture]]) -> None:
+        """Follow people further backwards; who is still there at the beginning of `frames` is `unfinished`."""
+        still = self._reader.back(people, frames, self.chains)
+        if frames and frames[0][0] > 0:
+            self.unfinished += [(chain, frames[0][0]) for chain in still]
+
+    def _wait(self) -> None:
         while self._under_way:
             self._collect()
 
     def _remember(self, index: int, picture: Picture) -> None:
         self._recent.append((index, picture))
         self.memory = max(self._pace.ahead + 1, MEMORY // picture.pixels.nbytes)
-        while len(self._recent) > min(self._pace.period + 1, self.memory):
+        while len(self._recent) > min(self._pace.period + self._pace.probation + 1, self.memory):
             self._recent.popleft()
 
     def _start(self, index: int, picture: Picture) -> list[tuple[Chain, PoseJob]]:
         jobs = []
         for chain in self.live:
-            poses = tail(chain, self._pace.history)
-            region = predict(poses, index - chain.last)
+            last = chain.poses.last
+            region = predict(chain.poses.until(last, self._pace.history), index - last)
             if region.finite():
                 jobs.append((chain, self._networks.start_pose(picture, region)))
             else:
@@ -113,44 +99,14 @@ class Following:
             pose = job.result()
             if not chain.alive:
                 continue
-            if not self._good(pose):
-                pose = self._rescue(index, picture, chain, job.region)
+            if not self._reader.good(pose, picture):
+                others = [other.poses[index] for other in self.chains if index in other.poses]
+                pose = self._reader.rescue(picture, job.region, others)
             if pose is None:
                 chain.alive = False
             else:
-                self._add(chain, index, picture, pose, index - 1)
+                self._reader.add(chain, index, picture, pose, index - 1)
         self._part(index)
-
-    def _add(self, chain: Chain, index: int, picture: Picture, pose: Pose, neighbour: int) -> None:
-        """Keep a pose; look a second time while left and right are in doubt against the frame beside it."""
-        chain.poses[index] = pose
-        chain.calm += 1
-        if neighbour in chain.poses and swapped(chain.poses[neighbour], pose):
-            chain.calm = 0
-        if chain.calm < self._pace.calm:
-            self._look_again(chain, index, picture)
-
-    def _look_again(self, chain: Chain, index: int, picture: Picture) -> None:
-        pose = chain.poses[index]
-        square, weight = second_square(pose.region, index)
-        other = self._networks.poses(picture, [square])[0]
-        if self._good(other):
-            chain.looks[index] = SecondLook(other, weight)
-            if swapped(pose, other):
-                chain.calm = 0
-
-    def _good(self, pose: Pose) -> bool:
-        return plausible(pose, self._width, self._height, 0.5)
-
-    def _rescue(self, index: int, picture: Picture, chain: Chain, region: Region) -> Pose | None:
-        """Look again for somebody who was lost, with the detection network round where they should be."""
-        candidates = self._networks.detect(picture, [around(region)], 0.5)[0]
-        regions = [c.region for c in candidates if agree(c.region, region, reach=0.35)][:1]
-        turned = [region.turned(wrap(region.turn + radians(turn))) for turn in RESCUE_TURNS]
-        others = [other.poses[index] for other in self.chains if other is not chain and index in other.poses]
-        poses = self._networks.poses(picture, [*regions, *turned])
-        poses = [pose for pose in poses if self._good(pose) and not any(same_body(pose, other) for other in others)]
-        return max(poses, key=quality, default=None)
 
     def _part(self, index: int) -> None:
         """Where two chains fell on one body, end the one that leapt there."""
@@ -158,79 +114,66 @@ class Following:
         for i, one in enumerate(here):
             for other in here[i + 1 :]:
                 if one.alive and other.alive and same_body(one.poses[index], other.poses[index]):
-                    loser = max((one, other), key=lambda chain: self._leap(chain, index))
-                    loser.alive = False
-                    del loser.poses[index]
+                    loser = max((one, other), key=lambda chain: self._reader.leap(chain, index))
+                    loser.end_at(index - 1)
 
-    def _leap(self, chain: Chain, index: int) -> tuple[float, float]:
-        """How far this pose lies from where its own past expects it, in sides; the worse seen one breaks ties."""
-        past = [chain.poses[i] for i in sorted(chain.poses) if i < index][-self._pace.history - 2 : -2]
-        now = next_region(chain.poses[index])
-        if not past:
-            return 9.0, -quality(chain.poses[index])
-        expected = predict(past, 3)
-        leap = ((expected.x - now.x) ** 2 + (expected.y - now.y) ** 2) ** 0.5 / expected.side
-        return round(leap + abs(expected.side / now.side - 1), 2), -quality(chain.poses[index])
-
-    def _search(self, index: int, picture: Picture, windows: Sequence[Region]) -> None:
-        results = self._networks.detect(picture, windows, 0.4)
-        found = [(c, i > 0) for i, result in enumerate(results) for c in result]
-        found += self._confirm(index, picture, self.live, [c for c, _ in found])
-        born = []
-        for pose, score in new_people(self._networks, picture, found, [chain.poses[index] for chain in self.live]):
-            chain = Chain(len(self.chains), {index: pose}, confirmed={index: score}, born=index)
+    def _search(self, index: int, picture: Picture) -> None:
+        results = self._networks.detect(picture, self._sweep.due(), LOWEST)
+        found = [(candidate, i > 0) for i, result in enumerate(results) for candidate in result]
+        found += self._confirm(index, picture, [c for c, _ in found])
+        known = [chain.poses[index] for chain in self.live]
+        for pose, score in new_people(self._networks, picture, found, known):
+            chain = Chain(len(self.chains), born=index, confirmed={index: score})
+            self._reader.add(chain, index, picture, pose, index - 1)
             self.chains.append(chain)
-            born.append(chain)
-        self.back(born, [item for item in self._recent if item[0] < index])
+            self._young.append(chain)
 
-    def _confirm(
-        self, index: int, picture: Picture, chains: Sequence[Chain], found: Sequence[Candidate] = ()
-    ) -> list[tuple[Candidate, bool]]:
-        """Ask the detection network about people who are followed; the candidates in their windows, as of tiles."""
-        windows = [around(next_region(chain.poses[index])) for chain in chains]
-        closer = [c for result in self._networks.detect(picture, windows, 0.4) for c in result]
-        live = self.live
-        scores = confirmations([chain.poses[index] for chain in live], [*found, *closer])
-        for chain, score in zip(live, scores, strict=True):
-            if chain in chains:
+    def _prove(self, index: int, picture: Picture) -> None:
+        """Some frames after people were found: those whom the detection network sees again are followed backwards."""
+        due = [chain for chain in self._young if chain.born + self._pace.probation <= index]
+        self._young = [chain for chain in self._young if chain not in due]
+        here = [chain for chain in due if chain.alive]
+        windows = [around(next_region(chain.poses[index]), scale) for chain in here for scale in SCALES]
+        found = [c for result in self._networks.detect(picture, windows, LOWEST) for c in result]
+        for chain, score in self._scores(index, picture, found):
+            if chain in here:
                 chain.confirmed[index] = score
-                if chain.doubted():
-                    chain.end_at(max(i for i, score in chain.confirmed.items() if score > 0))
-        for chain in chains:
-            if chain.alive and index not in chain.looks:
-                self._look_again(chain, index, picture)
-        return [(c, True) for c in closer]
+        for chain in due:
+            if not chain.confirmed.get(index) and max(chain.confirmed.values()) < CLEAR:
+                chain.end_at(-1)
+        self._accept(due)
 
-    def back(self, people: Sequence[Chain], frames: Sequence[tuple[int, Picture]]) -> None:
-        """Follow people backwards through `frames` (ascending); who is still seen at the end is `unfinished`."""
-        for index, picture in reversed(frames):
-            people = [chain for chain in people if self._back_one(chain, index, picture)]
-        if frames and frames[0][0] > 0:
-            self.unfinished += [(chain, frames[0][0]) for chain in people]
+    def _scores(self, index: int, picture: Picture, found: Sequence[Candidate]) -> list[tuple[Chain, float]]:
+        """How well the detection network sees everybody, given its candidates in this picture."""
+        live = self.live
+        poses = [chain.poses[index] for chain in live]
+        scores = confirmations(poses, found)
+        for i, pose in enumerate(poses):
+            scores[i] = scores[i] or alone(self._networks, picture, pose, poses[:i] + poses[i + 1 :])
+        return list(zip(live, scores, strict=True))
 
-    def _back_one(self, chain: Chain, index: int, picture: Picture) -> bool:
-        region = predict(head(chain, self._pace.history), 1)
-        if not region.finite():
-            return False
-        pose = self._networks.poses(picture, [region])[0]
-        if not self._good(pose):
-            return False
-        if any(same_body(pose, other.poses[index]) for other in self.chains if index in other.poses):
-            return False
-        self._add(chain, index, picture, pose, index + 1)
-        return True
+    def _accept(self, people: Sequence[Chain]) -> None:
+        people = [chain for chain in people if chain.poses]
+        for first in sorted({chain.poses.first for chain in people}, reverse=True):
+            frames = [item for item in self._recent if item[0] < first]
+            self.resume([chain for chain in people if chain.poses.first == first], frames)
 
+    def _confirm(self, index: int, picture: Picture, found: Sequence[Candidate]) -> list[tuple[Candidate, bool]]:
+        """Ask the detection network about everybody for whom `found` does not speak already.
 
-def tail(chain: Chain, count: int) -> list[Pose]:
-    """The last poses, the latest last."""
-    last = chain.last
-    return [chain.poses[i] for i in range(last - count + 1, last + 1) if i in chain.poses]
-
-
-def head(chain: Chain, count: int) -> list[Pose]:
-    """The first poses, the earliest last."""
-    first = chain.first
-    return [chain.poses[i] for i in range(first + count - 1, first - 1, -1) if i in chain.poses]
+        Returns the candidates in the windows round them, as of tiles.
+        """
+        poses = [chain.poses[index] for chain in self.live]
+        unsure = [pose for pose, score in zip(poses, confirmations(poses, found), strict=True) if score < SURE]
+        results = self._networks.detect(picture, [around(next_region(pose)) for pose in unsure], LOWEST)
+        closer = [candidate for result in results for candidate in result]
+        for chain, score in self._scores(index, picture, [*found, *closer]):
+            chain.confirmed[index] = score
+            if chain.doubted():
+                chain.end_at(max(i for i, score in chain.confirmed.items() if score > 0))
+            elif index not in chain.looks:
+                self._reader.look_again(chain, index, picture)
+        return [(candidate, True) for candidate in closer]
 
 
 def follow(networks: Networks, clip: Any, progress: Callable[[int], None] | None = None) -> list[Chain]:
@@ -241,8 +184,8 @@ def follow(networks: Networks, clip: Any, progress: Callable[[int], None] | None
         progress: called with the number of frames done.
     """
     info = clip.info
-    following = Following(networks, info.width, info.height, Pace.of(info.fps))
-    for index, pixels in enumerate(clip.frames()):
+    following = Following(networks, info.width, info.height, Pace.of(info.fps, len(info.times)))
+    for index, pixels in enumerate(clip.frames(planes=True)):
         following.step(index, Picture(pixels))
         if progress:
             progress(index + 1)
@@ -252,6 +195,6 @@ def follow(networks: Networks, clip: Any, progress: Callable[[int], None] | None
         people = [chain for chain, index in following.unfinished if index == stop]
         following.unfinished = [item for item in following.unfinished if item[1] != stop]
         start = max(0, stop - following.memory)
-        frames = [(start + i, Picture(pixels)) for i, pixels in enumerate(clip.frames(start, stop))]
-        following.back(people, frames)
+        frames = [(start + i, Picture(pixels)) for i, pixels in enumerate(clip.frames(start, stop, planes=True))]
+        following.resume(people, frames)
     return [chain for chain in following.chains if real(chain, info.fps, len(info.times))]

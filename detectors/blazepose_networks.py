@@ -5,7 +5,7 @@ Float32 is forced: the bfloat16 that OpenVINO picks by itself on recent CPUs mov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +35,7 @@ class Pose:
     """One person as the landmark network sees them in one region."""
 
     region: Region
-    points: Array  # (39,2) float64 px: 33 of the body, region centre and top, 4 unused
-    depth: Array  # (39,) float64 px, 0 at the hips, negative nearer to the camera
+    points: Array  # (35+,2) float64 px: 33 of the body, then the centre and the top of the next region
     visibility: Array  # (33,) in [0,1]
     presence: Array  # (33,) in [0,1]
     world: Array  # (33,3) m, camera orientation, hip-centred
@@ -59,6 +58,7 @@ class Networks:
     """
 
     def __init__(self, threads: int) -> None:
+        self.threads = threads
         core = ov.Core()
         config = {
             "INFERENCE_PRECISION_HINT": "f32",
@@ -74,10 +74,21 @@ class Networks:
         self._anchors = anchors()
         self.device = _describe(core, self._landmark.compiled)
 
-    def detect(self, picture: Picture, windows: Sequence[Region], threshold: float) -> list[list[Candidate]]:
-        """For each window of the picture the people it seems to hold, best first."""
-        jobs = [self._detection.start(picture.crop(w, DETECTION_SIZE, black=True)) for w in windows]
-        return [self._candidates(job, window, threshold) for job, window in zip(jobs, windows, strict=True)]
+    def detect(
+        self, picture: Picture, windows: Sequence[Region], threshold: float, hidden: Sequence[Array] = ()
+    ) -> list[list[Candidate]]:
+        """For each window (upright) of the picture the people it seems to hold, best first.
+
+        Args:
+            threshold: lowest score told.
+            hidden: boxes (4,) x1 y1 x2 y2 px that are painted over first.
+        """
+        found = []
+        for some in _groups(windows, 2 * self.threads):
+            crops = [_hide(picture.crop(w, DETECTION_SIZE, black=True), w, hidden) for w in some]
+            jobs = [self._detection.start(crop) for crop in crops]
+            found += [self._candidates(job, window, threshold) for job, window in zip(jobs, some, strict=True)]
+        return found
 
     def _candidates(self, job: Job, window: Region, threshold: float) -> list[Candidate]:
         raw, logits = job.result()
@@ -94,8 +105,11 @@ class Networks:
 
     def poses(self, picture: Picture, regions: Sequence[Region]) -> list[Pose]:
         """The person in each region, in the same order."""
-        jobs = [self.start_pose(picture, region) for region in regions]
-        return [job.result() for job in jobs]
+        found = []
+        for some in _groups(regions, 2 * self.threads):
+            jobs = [self.start_pose(picture, region) for region in some]
+            found += [job.result() for job in jobs]
+        return found
 
 
 class Job:
@@ -123,10 +137,10 @@ class PoseJob:
 
     def result(self) -> Pose:
         raw, flag, heatmaps, world = self.job.result()
-        places, depth, visibility, presence = decode_landmarks(raw[0], heatmaps[0])
+        places, visibility, presence = decode_landmarks(raw[0], heatmaps[0])
         turned = rotate(world.reshape(-1, 3)[:BODY].astype(np.float64), self.region.turn)
         points = self.region.to_picture(places)
-        return Pose(self.region, points, depth * self.region.side, visibility, presence, turned, float(flag.ravel()[0]))
+        return Pose(self.region, points, visibility, presence, turned, float(flag.ravel()[0]))
 
 
 class _Pool:
@@ -141,6 +155,19 @@ class _Pool:
         request.set_input_tensor(ov.Tensor(np.ascontiguousarray(crop[None])))
         request.start_async()
         return Job(self, request)
+
+
+def _hide(crop: Array, window: Region, boxes: Sequence[Array]) -> Array:
+    for box in boxes:
+        corners = (box.reshape(2, 2) - [window.x, window.y]) / window.side + 0.5
+        (x1, y1), (x2, y2) = np.clip(corners * len(crop), 0, len(crop)).astype(int)
+        crop[y1:y2, x1:x2] = 0
+    return crop
+
+
+def _groups(items: Sequence[Region], size: int) -> Iterator[Sequence[Region]]:
+    """Some at a time: requests hold megabytes each."""
+    return (items[i : i + size] for i in range(0, len(items), size))
 
 
 def _model(core: ov.Core, weights: str, outputs: tuple[str, ...], scale: tuple[float, float]) -> ov.Model:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import radians
+from math import hypot, radians
+
+import numpy as np
 
 from detectors.blazepose_chain import next_region
 from detectors.blazepose_checks import agree, distance, plausible, quality, same_body
+from detectors.blazepose_decode import BODY
 from detectors.blazepose_networks import Candidate, Networks, Pose
 from detectors.blazepose_picture import Picture
 from detectors.blazepose_region import Region, wrap
-from detectors.blazepose_windows import around
+from detectors.blazepose_windows import SCALES, around
 
-SUSPECTED, SURE = 0.5, 0.7  # scores of the detection network
-LIKELY, CERTAIN = 0.5, 0.9  # flags of the landmark network
+LOWEST, SUSPECTED, SURE, CLEAR = 0.4, 0.5, 0.7, 0.85  # scores of the detection network
+HOPEFUL, LIKELY, CERTAIN = 0.3, 0.5, 0.9  # flags of the landmark network
 
 
 def new_people(
@@ -31,11 +34,12 @@ def new_people(
     """
     fresh = [(c, tile) for c, tile in found if c.score >= SUSPECTED and not _covered(c.region, known)]
     fresh = _distinct(fresh)
-    poses = networks.poses(picture, [candidate.region for candidate, _ in fresh])
-    again = networks.poses(picture, [next_region(pose) for pose in poses])
+    first = networks.poses(picture, [candidate.region for candidate, _ in fresh])
+    hopeful = [(item, next_region(pose)) for item, pose in zip(fresh, first, strict=True) if pose.flag > HOPEFUL]
+    again = networks.poses(picture, [region for _, region in hopeful])
     likely = [
         (candidate, tile, pose)
-        for (candidate, tile), pose in zip(fresh, again, strict=True)
+        for ((candidate, tile), _), pose in zip(hopeful, again, strict=True)
         if plausible(pose, picture.width, picture.height, LIKELY)
     ]
     closer = networks.detect(picture, [around(next_region(pose)) for *_, pose in likely], SUSPECTED)
@@ -59,6 +63,18 @@ def confirmations(poses: Sequence[Pose], found: Iterable[Candidate]) -> list[flo
             owner = min(near, key=lambda i: distance(candidate.region, regions[i]))
             best[owner] = max(best[owner], candidate.score)
     return best
+
+
+def alone(networks: Networks, picture: Picture, pose: Pose, others: Sequence[Pose]) -> float:
+    """The score of somebody in whose window a neighbour takes all the attention: with the neighbours painted over."""
+    region = next_region(pose)
+    near = [o for o in others if hypot(o.region.x - region.x, o.region.y - region.y) < region.side]
+    if not near:
+        return 0.0
+    hidden = [np.concatenate([ends(o.points[:BODY], axis=0) for ends in (np.min, np.max)]) for o in near]
+    windows = [around(region, scale) for scale in SCALES]
+    results = networks.detect(picture, windows, LOWEST, hidden)
+    return confirmations([pose], [candidate for result in results for candidate in result])[0]
 
 
 def _upright(one: Region, other: Region) -> bool:

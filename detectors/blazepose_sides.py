@@ -8,7 +8,7 @@ leaning squares are what the exchange comes with, and in a square of another siz
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from math import pi, radians
 from typing import Any
@@ -64,40 +64,46 @@ def exchange(pose: Pose) -> Pose:
     return replace(
         pose,
         points=pose.points[order],
-        depth=pose.depth[order],
         visibility=pose.visibility[MIRROR],
         presence=pose.presence[MIRROR],
         world=pose.world[MIRROR],
     )
 
 
-def put_right(poses: Mapping[int, Pose], looks: Mapping[int, SecondLook]) -> dict[int, Pose]:
-    """The poses of one person, by frame, with left and right as they most likely are.
+def put_right(poses: MutableMapping[int, Pose], looks: Mapping[int, SecondLook]) -> list[int]:
+    """Exchange left and right, in place, where they most likely are exchanged; returns these frames.
 
-    Where sides are exchanged the 3D landmarks are those of the second look, if it has the sides right: the first
-    took the person's back for the front.
+    There the 3D landmarks become those of the second look, if it has the sides right: the first took the person's
+    back for the front.
+
+    Args:
+        poses: of one person, by frame, consecutive.
+        looks: second looks by frame.
     """
     frames = sorted(poses)
-    wrong = decide([poses[i] for i in frames], [looks.get(i) for i in frames])
-    fixed = dict(poses)
-    for index, bit in zip(frames, wrong, strict=True):
-        if bit:
-            fixed[index] = exchange(poses[index])
-            look = looks.get(index)
-            if look and not swapped(fixed[index], look.pose):
-                fixed[index] = replace(fixed[index], world=look.pose.world)
-    return fixed
+    wrong = decide((poses[i] for i in frames), (looks.get(i) for i in frames))
+    exchanged = [index for index, bit in zip(frames, wrong, strict=True) if bit]
+    for index in exchanged:
+        fixed = exchange(poses[index])
+        look = looks.get(index)
+        sound = look is not None and not swapped(fixed, look.pose)
+        poses[index] = replace(fixed, world=look.pose.world) if sound else fixed
+    return exchanged
 
 
-def decide(poses: list[Pose], looks: list[SecondLook | None]) -> list[bool]:
+def decide(poses: Iterable[Pose], looks: Iterable[SecondLook | None]) -> list[bool]:
     """For consecutive poses of one person: are left and right exchanged?"""
-    costs = np.array([_contradiction(pose, look) for pose, look in zip(poses, looks, strict=True)])
-    total, choices = costs[0], []
-    for previous, pose, cost in zip(poses, poses[1:], costs[1:], strict=False):
-        same, crossed = difference(previous, pose)
-        ways = total[:, None] + np.array([[same, crossed], [crossed, same]])  # from bit, to bit
-        choices.append(ways.argmin(axis=0))
-        total = ways.min(axis=0) + cost
+    total, choices, previous = np.zeros(2), [], None
+    for pose, look in zip(poses, looks, strict=True):
+        if previous is not None:
+            same, crossed = difference(previous, pose)
+            ways = total[:, None] + np.array([[same, crossed], [crossed, same]])  # from bit, to bit
+            choices.append(ways.argmin(axis=0))
+            total = ways.min(axis=0)
+        total = total + _contradiction(pose, look)
+        previous = pose
+    if previous is None:
+        return []
     bits = [int(total.argmin())]
     for choice in reversed(choices):
         bits.append(int(choice[bits[-1]]))

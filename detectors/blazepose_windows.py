@@ -6,15 +6,15 @@ from math import ceil
 
 from detectors.blazepose_region import Region
 
-LEVELS = (0.7, 0.5, 0.3, 0.18)  # side of a tile over the picture's longer side
+LEVELS = ((0.7, 200), (0.5, 200), (0.3, 224), (0.18, 448))  # side over the picture's longer side, least px for that
 OVERLAP = 0.3
-SMALLEST = 200  # px, below which a tile shows nothing that the next larger one does not
+SCALES = (1.1, 0.85, 1.4)  # windows round a person over the side of their region, the best first
 
 
 def tiles(width: int, height: int) -> list[Region]:
     """Overlapping squares of falling size that cover the picture, without the whole picture itself."""
     long = max(width, height)
-    return [tile for level in LEVELS if level * long >= SMALLEST for tile in cover(width, height, level * long)]
+    return [tile for level, least in LEVELS if level * long >= least for tile in cover(width, height, level * long)]
 
 
 def cover(width: int, height: int, side: float) -> list[Region]:
@@ -31,9 +31,9 @@ def centres(length: float, side: float) -> list[float]:
     return [side / 2 + step * i for i in range(count)]
 
 
-def around(region: Region) -> Region:
-    """The window in which the detection network sees the person of that region at a comfortable size."""
-    return Region(region.x, region.y, region.side * 1.1)
+def around(region: Region, scale: float = SCALES[0]) -> Region:
+    """The upright window in which the detection network sees the person of that region at a comfortable size."""
+    return Region(region.x, region.y, region.side * scale)
 
 
 class Sweep:
@@ -42,10 +42,6 @@ class Sweep:
     def __init__(self, width: int, height: int, parts: int) -> None:
         self.whole, self._tiles = Region.whole(width, height), tiles(width, height)
         self._parts, self._next = max(parts, 1), 0
-
-    def all(self) -> list[Region]:
-        """The whole picture, then every tile."""
-        return [self.whole, *self._tiles]
 
     def due(self) -> list[Region]:
         """The whole picture, then the tiles whose turn it is."""

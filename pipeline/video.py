@@ -292,6 +292,12 @@ def _is_film(stream: av.VideoStream) -> bool:
     return stream.codec_context is not None and not stream.disposition & _ATTACHED
 
 
+def tags(path: Path) -> dict[str, str]:
+    """What the file says of itself, of the whole and of its film. Raises InputError."""
+    with _opened(path) as container:
+        return {**container.metadata, **_stream(container).metadata}
+
+
 def _why_unreadable(path: Path, error: Exception) -> tuple[str, str]:
     if not path.is_file():
         return "it is no longer there", ""
