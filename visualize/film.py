@@ -90,10 +90,10 @@ def side_by_side(scene: Scene, clip: Frames, panel_height: int = 720) -> Iterato
 
 
 def _video_panel(info: ClipInfo, height: int) -> tuple[tuple[int, int], int]:
-    """Size of the video's picture, and the even width of its panel."""
+    """Even size of the video's picture, and the width of its panel."""
     scale = min(height / info.height, _WIDEST * height / info.width)
-    inner = max(1, round(info.width * scale)), max(1, round(info.height * scale))
-    return inner, inner[0] + inner[0] % 2
+    width, height = (max(2, 2 * round(side * scale / 2)) for side in (info.width, info.height))
+    return (width, height), width
 
 
 class _Legend:

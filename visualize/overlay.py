@@ -105,6 +105,8 @@ def _tones(track: Track2D, number: int) -> list[Color]:
 
 def _thickness(joints: tuple[str, ...], pairs: Array) -> Array:
     """(B,) face, hands and feet are drawn finer than limbs."""
-    fine = (*FACE, "index", "pinky", "thumb")
-    thin = np.array([any(word in joints[i] for word in fine for i in pair) for pair in pairs])
-    return np.where(thin, 0.6, 1.0)
+
+    def of(*words: str) -> Array:
+        return np.array([any(word in joints[i] for word in words for i in pair) for pair in pairs])
+
+    return np.select([of(*FACE), of("index", "pinky", "thumb")], [0.35, 0.55], 1.0)
