@@ -39,7 +39,8 @@ class Film:
         self._stream.width, self._stream.height = size
         self._stream.pix_fmt = "yuv420p"
         self._stream.time_base = self._stream.codec_context.time_base = Fraction(1, TICKS)
-        self._stream.options = {"preset": "superfast", "crf": "20"}
+        # Looking ahead and B-frames cost a fifth of the encoder's time for 0.3 dB.
+        self._stream.options = {"preset": "superfast", "crf": "21", "x264-params": "rc-lookahead=0:bframes=0:mbtree=0"}
         self._stream.codec_context.thread_count = 2
         context = self._stream.codec_context
         context.colorspace = context.color_primaries = context.color_trc = _BT601
