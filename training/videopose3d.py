@@ -8,9 +8,10 @@ that is resumed with more `steps` goes on from the plateau. Everything random ha
 from __future__ import annotations
 
 import csv
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,13 +20,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.errors import InputError
+from training.export_videopose3d import publish
 from training.mocap import BODY, UNKNOWN, load_mocap
 from training.normalise import JOINTS
+from training.procedural import joined, procedural
 from training.temporal_model import TemporalModel
 from training.views import Batch, Views
 
+log = logging.getLogger("videopose")
 CONTACTS = 4
-COLUMNS = ("step", "seconds", "learning_rate", "loss", "position", "bone", "velocity", "contact")
+PROCEDURAL = 0.15  # share of windows acted by the studio
+COLUMNS = ("step", "seconds", "learning_rate", "loss", "position", "aligned", "bone", "velocity", "contact")
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Options:
     log_every: int = 100
 
 
-def tiny(options: Options) -> Options:
+def small(options: Options) -> Options:
     """The same in seconds, to see that it runs."""
     return replace(
         options, steps=30, warmup=5, decay=10, batch=8, frames=16, widths=(3, 3), channels=64, precision="32-true",
@@ -79,6 +84,7 @@ def train(options: Options, progress: Callable[[int, float], None] | None = None
         InputError: the data cannot be used, or there is nothing to resume.
     """
     mocap = load_mocap(options.data)
+    mocap = joined(mocap, procedural(mocap.fps), PROCEDURAL)
     if options.threads:
         torch.set_num_threads(options.threads)
     strategy = "ddp" if options.devices > 1 else "auto"
@@ -112,7 +118,7 @@ def _resume(fabric: Fabric, options: Options, state: dict, generator: torch.Gene
     fabric.load(path, state)
     if len(state["random"]) != fabric.world_size:
         raise InputError(f"cannot resume {path}", f"it was made by {len(state['random'])} processes", "use as many")
-    generator.set_state(state["random"][fabric.global_rank].cpu())
+    generator.set_state(state["random"][fabric.global_rank].cpu().clone())
 
 
 def _loop(
@@ -121,7 +127,7 @@ def _loop(
     """Step until `options.steps`, logging and saving on the way."""
     model, average, optimiser = state["model"], state["average"], state["optimiser"]
     model.train()
-    sums, due, began = torch.zeros(5, device=fabric.device), False, time.monotonic()
+    sums, due, began = torch.zeros(len(COLUMNS) - 3, device=fabric.device), False, time.monotonic()
     saved = began
     while state["step"] < options.steps:
         rate = learning_rate(options, state["step"])
@@ -155,7 +161,7 @@ def learning_rate(options: Options, step: int) -> float:
 
 
 def loss(model: torch.nn.Module, batch: Batch) -> tuple[Tensor, ...]:
-    """The total and its parts: joint positions, bones and steps over time in metres, contacts as cross-entropy."""
+    """The total and its parts: positions, the same aligned, bones, steps over time (metres), contacts (cross-entropy)."""
     joints, contacts = model(batch.inputs)
     joints = joints.float()
     joints = joints - joints[:, :, :1]
@@ -168,7 +174,21 @@ def loss(model: torch.nn.Module, batch: Batch) -> tuple[Tensor, ...]:
     truth = torch.where(known, batch.contacts, 0).float()
     each = functional.binary_cross_entropy_with_logits(contacts.float(), truth, reduction="none")
     contact = (each * known).sum() / known.sum().clamp_min(1)
-    return position + 0.5 * bone + 2.0 * velocity + 0.02 * contact, position, bone, velocity, contact
+    shape = aligned(joints.flatten(0, 1), batch.joints.flatten(0, 1))
+    total = position + shape + 0.5 * bone + 2.0 * velocity + 0.05 * contact
+    return total, position, shape, bone, velocity, contact
+
+
+def aligned(joints: Tensor, truth: Tensor) -> Tensor:
+    """Mean error of (N,K,3) after the similarity that fits each pose best, which counts as given."""
+    moved, fixed = joints - joints.mean(1, keepdim=True), truth - truth.mean(1, keepdim=True)
+    with torch.no_grad():
+        u, s, vt = torch.linalg.svd(moved.transpose(1, 2) @ fixed)
+        sign = torch.ones_like(s)
+        sign[:, 2] = torch.linalg.det(u @ vt).sign()
+        rotation = (u * sign[:, None]) @ vt
+        scale = (s * sign).sum(1) / moved.square().sum(dim=(1, 2)).clamp_min(1e-9)
+    return (scale[:, None, None] * (moved @ rotation) - fixed).norm(dim=-1).mean()
 
 
 def _save(fabric: Fabric, options: Options, state: dict, generator: torch.Generator) -> None:
@@ -189,6 +209,25 @@ def _log(options: Options, row: tuple[float, ...]) -> None:
         writer.writerow([f"{value:.6g}" for value in row])
 
 
-def describe(options: Options) -> dict[str, str]:
-    """The options as text, for the card of the weights."""
-    return {key: str(value) for key, value in asdict(options).items()}
+def main(
+    data: Path,
+    out: Path,
+    steps: int | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    resume: bool = False,
+    tiny: bool = False,
+) -> Path:
+    """The command `train videopose3d`: train, then leave the weights in `out` as a run needs them, with their card.
+
+    Raises:
+        InputError: the data cannot be used, or there is nothing to resume.
+    """
+    options = Options(data=data, out=out, device=device, seed=seed, resume=resume)
+    options = small(options) if tiny else options
+    if steps:
+        options = replace(options, steps=steps, decay=min(options.decay, max(1, steps // 3)))
+    weights = train(options, lambda step, mean: log.info("step %d of %d: loss %.4f", step, options.steps, mean))
+    model = build(options)
+    model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
+    return publish(model, out, options.steps, {})

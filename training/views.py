@@ -32,6 +32,7 @@ SOURCES: tuple[tuple[float, list[int]], ...] = (
     (0.08, TORSO + HANDS + FEET),  # COCO
     (0.08, FACE + HANDS + FEET),  # Human3.6M
 )
+FLAWED = 0.7  # share of windows with any error of a detector; the others are seen exactly
 # Bones that change their length together, and limbs that another person's motion may replace (by the bones' ends).
 GROUPS = ("hip", "knee", "ankle", "spine", "thorax", "neck_nose", "head_top", "shoulder", "elbow", "wrist", "heel",
           "toe", "hand")  # fmt: skip
@@ -74,10 +75,11 @@ class Views:
         joints, contacts = self._play(size)
         joints, contacts = self._reshape(joints, contacts)
         joints = self._film(joints)
-        seen = self._detectable(joints)
+        flawed = self._chance(FLAWED, size)
+        seen = self._detectable(joints, flawed)
         rays = seen[..., :2] / seen[..., 2:]
         height = HEIGHT / joints[:, :, 0, 2].mean(1)
-        rays, scores = self._detect(rays, height)
+        rays, scores = self._detect(rays, height, flawed)
         inputs, turn = normalise(rays, scores)
         inputs = self._hold(inputs)
         middle = slice((self.length - self.frames) // 2, (self.length + self.frames) // 2)
@@ -154,10 +156,10 @@ class Views:
         distance = distance + (0.7 - distance - nearest).clamp_min(0.0)
         return joints + distance[:, None, None, None] * torch.tensor([0.0, 0.0, 1.0], device=self.device)
 
-    def _detectable(self, joints: Tensor) -> Tensor:
+    def _detectable(self, joints: Tensor, flawed: Tensor) -> Tensor:
         """(B,L,23,3) -> (B,L,26,3): a face on the head, and joints where a detector's own idea of them lies."""
         size = len(joints)
-        mix = self.select.expand(size, -1, -1) + self._misplacement(size)
+        mix = self.select.expand(size, -1, -1) + self._misplacement(flawed)
         seen = mix[:, None] @ joints
         face = _face_frame(joints, self._normal(size, 1, scale=0.35))
         places = torch.tensor([[0.0, 0.07, 0.13], [0.075, 0.085, 0.02], [-0.075, 0.085, 0.02]], device=self.device)
@@ -165,41 +167,42 @@ class Views:
         offsets = (places + varied)[:, None] @ face
         head = joints[:, :, BODY.index("neck_nose")]
         seen[:, :, : len(FACE)] = head + offsets
-        return seen + self._normal(size, 1, len(JOINTS), 3, scale=0.012) * self._amount(size)[:, None, None, None]
+        return seen + self._normal(size, 1, len(JOINTS), 3, scale=0.012) * self._amount(flawed)[:, None, None, None]
 
-    def _amount(self, size: int) -> Tensor:
-        """(B,) how badly this window is seen: a quarter exactly, else up to 1."""
-        return torch.where(self._chance(0.25, size), 0.0, self._uniform(size))
+    def _amount(self, flawed: Tensor) -> Tensor:
+        """(B,) how large one kind of error is in each window: 0 to 1."""
+        return flawed * self._uniform(len(flawed))
 
-    def _misplacement(self, size: int) -> Tensor:
+    def _misplacement(self, flawed: Tensor) -> Tensor:
         """(B,26,23) changes of `select` that pull joints towards or away from their neighbours; rows sum to 0."""
-        pull = self._normal(size, *self.neighbours.shape) * self.neighbours * self._amount(size)[:, None, None]
+        size = len(flawed)
+        pull = self._normal(size, *self.neighbours.shape) * self.neighbours * self._amount(flawed)[:, None, None]
         return pull - self.select * pull.sum(-1, keepdim=True)
 
-    def _detect(self, rays: Tensor, height: Tensor) -> tuple[Tensor, Tensor]:
+    def _detect(self, rays: Tensor, height: Tensor, flawed: Tensor) -> tuple[Tensor, Tensor]:
         """A detector's errors, in parts of the person's height (B,): rays (B,L,26,2), scores (B,L,26)."""
         size, length, count = rays.shape[:3]
         quick = self._normal(size, length + 2, count, 2)
         quick = (quick[:, :-2] + quick[:, 1:-1] + quick[:, 2:]) / math.sqrt(3)
         slow = _stretch(self._normal(size, length // 10 + 2, count, 2), length)
         joint = torch.exp(self._normal(size, 1, count, 1, scale=0.4))
-        error = joint * (quick * self._strength(size, 0.025) + slow * self._strength(size, 0.02))
-        bursts = self._span(0.3, (size, count), 3, 20)
+        error = joint * (quick * self._strength(flawed, 0.025) + slow * self._strength(flawed, 0.02))
+        bursts = self._span(0.3, (size, count), 3, 20) & flawed[:, None, None]
         error = error + bursts[..., None] * self._normal(size, 1, count, 2, scale=0.08)
         rays = rays + error * height[:, None, None, None]
-        turned = self._span(0.12, (size, 1), 2, 25)[..., None]
+        turned = (self._span(0.12, (size, 1), 2, 25) & flawed[:, None, None])[..., None]
         whole = self._chance(0.5, size, 1, 1, 1)
         exchanged = rays[:, :, JOINTS.mirror]
         legs = torch.zeros(count, 1, dtype=torch.bool, device=self.device).index_fill(
             0, torch.tensor(LEGS, device=self.device), True
         )
         rays = torch.where(turned & (whole | legs), exchanged, rays)
-        return rays, self._scores(error, bursts)
+        return rays, self._scores(error, bursts, flawed)
 
-    def _strength(self, size: int, largest: float) -> Tensor:
-        return (self._amount(size) * largest)[:, None, None, None]
+    def _strength(self, flawed: Tensor, largest: float) -> Tensor:
+        return (self._amount(flawed) * largest)[:, None, None, None]
 
-    def _scores(self, error: Tensor, bursts: Tensor) -> Tensor:
+    def _scores(self, error: Tensor, bursts: Tensor, flawed: Tensor) -> Tensor:
         """How sure the detector is: less so the larger the error, or always 1; 0 where it sees nothing."""
         size, length, count = bursts.shape
         told = self._uniform(size, 1, 1, low=0.5) - error.norm(dim=-1) * self._uniform(size, 1, 1, high=8.0)
@@ -209,7 +212,8 @@ class Views:
         lost = self._span(0.06, (size, count), 3, 40) | self._span(0.08, (size, 1), 1, 15)
         for limb in (LEGS, KNEES_DOWN, [5, 7, 9], [6, 8, 10], [13, 15, 17, 19], [14, 16, 18, 20]):
             lost[:, :, limb] |= self._span(0.03, (size, 1), 5, 3 * length)
-        return torch.where(lost | self._lacking(size)[:, None], 0.0, scores)
+        lost = (lost & flawed[:, None, None]) | self._lacking(size)[:, None]
+        return torch.where(lost, 0.0, scores)
 
     def _lacking(self, size: int) -> Tensor:
         """(B,26) joints that the source of this window does not have."""
