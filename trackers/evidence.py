@@ -21,10 +21,11 @@ WAIT = 0.5  # cost of a second unseen
 PLACE, PLACE_RATE = 0.12, 0.4  # error of the expected place: body sizes, and more per second of the gap
 TURN, TURN_RATE = 0.5, 2.0  # change of velocity: body sizes per second, and more per second of the gap
 FALL = 6.0  # body sizes per s^2 more that up and down may change, for jumps
-GROW, GROW_RATE = 0.12, 0.2  # change of the logarithm of the size
+GROW, GROW_RATE = 0.06, 0.1  # change of the logarithm of the size
+FLEXING = 2.0  # and by how much more where the pose itself stretches and curls up
 SPEED = 1.5  # body sizes per second that people move at, before anything is measured
 JITTER, STRIDE = 0.05, 0.2  # error of a centre in body sizes; of a velocity in body sizes per second, from the gait
-WINDOW_S = 0.3  # of a piece's end that tells its position and velocity
+WINDOWS_S = (0.3, 0.5)  # of a piece's end that tell its position and velocity: jumps turn fast, walks sway slowly
 POSE_GAP_S = 0.2  # up to this gap the pose itself is evidence
 POSE_WORTH = 8.0
 PROPORTION_SPREAD = 0.12  # of log limb lengths between two views of one person
@@ -41,6 +42,7 @@ class Ends:
     velocity: Array  # (M,2) px/s
     doubt: Array  # (M,) px/s, spread of that velocity
     size: Array  # (M,) px
+    flexing: Array  # (M,) how much the logarithm of the size varies there by the pose alone
 
 
 @dataclass(frozen=True)
@@ -48,25 +50,32 @@ class Strand:
     """A piece with what the costs need of it."""
 
     piece: Piece
-    head: tuple
-    tail: tuple
+    heads: list[tuple]  # the fields of `Ends` for each of WINDOWS_S
+    tails: list[tuple]
     limbs: Array | None  # (L,) typical log lengths
     look: Array | None  # (D,) typical appearance
 
 
-def strand(pool: Pool, piece: Piece) -> Strand:
+def strand(pool: Pool, piece: Piece, track: Piece | None = None) -> Strand:
+    """What is known of a piece, judged by itself or with the rest of a track that it seems to be part of."""
+    whole = piece if track is None else track
+    until = np.searchsorted(whole.rows, piece.rows[-1], "right")
+    since = np.searchsorted(whole.rows, piece.rows[0])
+    before, after = Piece(whole.rows[:until], whole.clean[:until]), Piece(whole.rows[since:], whole.clean[since:])
+    tails = [_end_state(pool, before, -1, window) for window in WINDOWS_S]
+    heads = [_end_state(pool, after, 0, window) for window in WINDOWS_S]
     own = piece.rows[piece.clean] if piece.clean.any() else piece.rows
     limbs = None if pool.proportions is None else np.median(pool.proportions[piece.rows], axis=0)
     look = None if pool.appearance is None else np.median(pool.appearance[own], axis=0)
-    return Strand(piece, _end_state(pool, piece, 0), _end_state(pool, piece, -1), limbs, look)
+    return Strand(piece, heads, tails, limbs, look)
 
 
-def _end_state(pool: Pool, piece: Piece, side: int) -> tuple[int, float, Array, Array, float, float]:
+def _end_state(pool: Pool, piece: Piece, side: int, window_s: float) -> tuple:
     """The fields of `Ends`: a line through the clean frames nearest to one end, drawn to standing where it is short."""
     rows = piece.rows[piece.clean] if piece.clean.sum() >= 3 else piece.rows
     time = pool.time[rows]
     anchor = time[side]
-    near = rows[np.abs(time - anchor) <= WINDOW_S]
+    near = rows[np.abs(time - anchor) <= window_s]
     size = float(np.median(pool.size[near]))
     t = pool.time[near] - anchor
     spread = t - t.mean()
@@ -75,7 +84,8 @@ def _end_state(pool: Pool, piece: Piece, side: int) -> tuple[int, float, Array, 
     trust = usual / (usual + measured)
     velocity = trust * (spread @ pool.centre[near]) / length
     place = pool.centre[near].mean(0) - velocity * t.mean()
-    return piece.rows[side], anchor, place, velocity, size * np.sqrt(trust * measured), size
+    flexing = float(np.std(np.log(pool.size[near])))
+    return piece.rows[side], anchor, place, velocity, size * np.sqrt(trust * measured), size, flexing
 
 
 def ends(states: list[tuple]) -> Ends:
@@ -84,8 +94,9 @@ def ends(states: list[tuple]) -> Ends:
 
 def costs(pool: Pool, strands: list[Strand], a: Array, b: Array, size: tuple[int, int]) -> Array:
     """(N,) cost of strand b[k] as the continuation of strand a[k]; `size` (w, h) px of the picture."""
-    tails, heads = ends([s.tail for s in strands]), ends([s.head for s in strands])
-    cost = _motion(tails, heads, a, b) + _pose(pool, tails, heads, a, b)
+    states = [(ends([s.tails[k] for s in strands]), ends([s.heads[k] for s in strands])) for k in range(len(WINDOWS_S))]
+    tails, heads = states[0]
+    cost = np.min([_motion(*state, a, b) for state in states], axis=0) + _pose(pool, tails, heads, a, b)
     cost += _proportions(strands, a, b) + _appearance(pool, strands, a, b)
     return cost - INSIDE_WORTH * (_inside(tails, size)[a] + _inside(heads, size)[b])
 
@@ -101,7 +112,8 @@ def _motion(tails: Ends, heads: Ends, a: Array, b: Array) -> Array:
     change = (TURN + TURN_RATE * dt)[:, None] + (FALL * dt)[:, None] * [0.0, 1.0]
     change = (size[:, None] * change) ** 2 + (tails.doubt[a] ** 2 + heads.doubt[b] ** 2)[:, None]
     turn = (heads.velocity[b] - tails.velocity[a]) ** 2 / change + 0.5 * np.log(change / (TURN * size[:, None]) ** 2)
-    grow = np.log(heads.size[b] / tails.size[a]) ** 2 / (GROW + GROW_RATE * dt) ** 2
+    growth = (GROW + GROW_RATE * dt) ** 2 + (FLEXING * tails.flexing[a]) ** 2 + (FLEXING * heads.flexing[b]) ** 2
+    grow = np.log(heads.size[b] / tails.size[a]) ** 2 / growth
     return place + turn.sum(1) + grow + WAIT * dt
 
 

@@ -17,6 +17,7 @@ LIMBS = tuple(
     for side in ("left", "right")
     for a, b in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"), ("shoulder", "hip"))
 )
+SURE_BOX = 0.5  # a box with this score or more leaves the certainty to the joints
 MIN_WEIGHT = 0.05  # a joint that the detector placed but does not trust still counts a little
 
 
@@ -83,7 +84,7 @@ def _flatten(some: list[Detections], detections: Sequence[Detections], times: Ar
         sigmas=keypoint_sigmas(some[0].skeleton),
         centre=_torso_centre(some[0].skeleton, keypoints, weights),
         size=body_size(keypoints, weights),
-        strength=strongest.mean(1) * np.clip(np.nan_to_num(box_scores, nan=1.0), 0, 1),
+        strength=strongest.mean(1) * np.clip(np.nan_to_num(box_scores, nan=1.0) / SURE_BOX, 0, 1),
         boxes=np.concatenate([d.boxes for d in some]).astype(float),
         following=np.concatenate([d.following if d.following is not None else np.full(len(d), -1) for d in some]),
         presence=_optional(some, "presence"),

@@ -14,6 +14,8 @@ from trackers.pool import Pool
 LIMIT = 18.0  # a continuation that costs more is none
 MARGINS = (8.0, 4.0, 2.0, 1.0, -np.inf)  # by which a continuation must beat all others, round by round
 
+REVISIONS = 3
+
 
 def stitch(pool: Pool, pieces: list[Piece], max_gap_s: float, size: tuple[int, int]) -> list[Piece]:
     """Join pieces, the surest continuations first, so that the doubtful ones are decided with long pieces.
@@ -22,6 +24,16 @@ def stitch(pool: Pool, pieces: list[Piece], max_gap_s: float, size: tuple[int, i
         pieces: in the order of their first rows.
         size: (w, h) px of the picture.
     """
+    found = _surest_first(pool, pieces, max_gap_s, size)
+    for _ in range(REVISIONS):
+        revised = _revise(pool, pieces, found, max_gap_s, size)
+        if [len(p.rows) for p in revised] == [len(p.rows) for p in found]:
+            break
+        found = revised
+    return found
+
+
+def _surest_first(pool: Pool, pieces: list[Piece], max_gap_s: float, size: tuple[int, int]) -> list[Piece]:
     strands = [strand(pool, piece) for piece in pieces]
     for margin in MARGINS:
         while len(strands) > 1:
@@ -31,6 +43,19 @@ def stitch(pool: Pool, pieces: list[Piece], max_gap_s: float, size: tuple[int, i
                 break
             strands = _join(pool, strands, links)
     return [s.piece for s in strands]
+
+
+def _revise(
+    pool: Pool, pieces: list[Piece], tracks: list[Piece], max_gap_s: float, size: tuple[int, int]
+) -> list[Piece]:
+    """All links decided once more and together, each end judged by the whole track that it was found to belong to."""
+    of_row = np.empty(len(pool), int)
+    for number, track in enumerate(tracks):
+        of_row[track.rows] = number
+    strands = [strand(pool, piece, tracks[of_row[piece.rows[0]]]) for piece in pieces]
+    before, after = _candidates(pool, strands, max_gap_s)
+    links = _sure_links(before, after, costs(pool, strands, before, after, size), len(strands), -np.inf)
+    return [s.piece for s in _join(pool, strands, links)]
 
 
 def _candidates(pool: Pool, strands: list[Strand], max_gap_s: float) -> tuple[Array, Array]:
