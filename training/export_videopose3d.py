@@ -126,7 +126,7 @@ def export(model: TemporalModel, folder: Path, name: str) -> dict[str, str | int
     return facts
 
 
-CARD = """name = "{name}"
+CARD = '''name = "{name}"
 file = "{file}"
 format = "onnx"
 bytes = {bytes}
@@ -134,7 +134,8 @@ sha256 = "{sha256}"
 licence = "Apache-2.0"
 licence_url = "https://www.apache.org/licenses/LICENSE-2.0"
 trained_on = "CMU, Mesh2Motion and jl_motionmatching motion capture, seen by random virtual cameras"
-acknowledgement = "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF EIA-0196217."
+acknowledgement = """The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with \
+funding from NSF EIA-0196217."""
 data_licences = "CMU: free for all uses; Mesh2Motion/Quaternius: CC0; jl_motionmatching: MIT"
 input_skeleton = "lift-26"
 output_skeleton = "h36m-23"
@@ -156,7 +157,7 @@ path = "checkpoints/{file}"
 # P-MPJPE over joints 0-16 in mm on test subjects never trained on; 2D exact and with a detector's noise.
 [accuracy]
 {accuracy}
-"""
+'''
 
 
 def publish(

@@ -161,7 +161,7 @@ def learning_rate(options: Options, step: int) -> float:
 
 
 def loss(model: torch.nn.Module, batch: Batch) -> tuple[Tensor, ...]:
-    """The total and its parts: positions, the same aligned, bones, steps over time (metres), contacts (cross-entropy)."""
+    """The total; positions, the same aligned, bones and steps over time in metres; contacts as cross-entropy."""
     joints, contacts = model(batch.inputs)
     joints = joints.float()
     joints = joints - joints[:, :, :1]

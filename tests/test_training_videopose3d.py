@@ -1,0 +1,204 @@
+"""The recipe: data, views, and a training run in seconds that learns, stops and goes on."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.errors import InputError
+from pipeline.skeletons import skeleton
+from training.mocap import BODY, SHORT, UNKNOWN, load_mocap
+from training.normalise import JOINTS
+from training.videopose3d import Options, aligned, build, learning_rate, loss, small, train
+from training.views import CHAIN, CHAIN_BONES, CHAIN_SHARE, Views
+
+
+def motion(rng: np.random.Generator, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """A person that sways: joints (T,23,3) relative to the pelvis, root (T,3); Z up."""
+    height = {"hip": 0, "knee": -0.42, "ankle": -0.84, "heel": -0.9, "toe": -0.9, "spine": 0.22, "thorax": 0.5,
+              "neck_nose": 0.6, "head_top": 0.74, "shoulder": 0.49, "elbow": 0.2, "wrist": -0.05, "hand": -0.14,
+              "pelvis": 0}  # fmt: skip
+    time = np.arange(frames) / 30
+    joints = np.zeros((frames, len(BODY), 3))
+    for i, name in enumerate(BODY.joints):
+        side, _, part = name.partition("_") if name.startswith(("left", "right")) else ("", "", name)
+        sign = {"left": 1.0, "right": -1.0}.get(side, 0.0)
+        joints[:, i] = [-0.15 * sign, 0.15 if part == "toe" else 0.0, height[part]]
+        joints[:, i, 1] += sign * 0.2 * abs(height[part]) * np.sin(4 * time + rng.uniform(0, 0.1))
+    root = np.stack([time * 0.5, 0 * time, 0.95 + 0 * time], axis=1)
+    return joints, root
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    rng, path = np.random.default_rng(0), tmp_path_factory.mktemp("mocap") / "mocap.npz"
+    clips = [motion(rng, n) for n in (50, 90, 20, 70)]
+    length = np.array([len(root) for _, root in clips])
+    write(
+        path,
+        rel=np.concatenate([j for j, _ in clips]).astype(np.float16),
+        root=np.concatenate([r for _, r in clips]).astype(np.float32),
+        contacts=rng.choice([0, 1, UNKNOWN], (length.sum(), 4)).astype(np.uint8),
+        start=np.cumsum(length) - length, length=length, fps=np.float32(30),
+        subject=np.array(["a", "b", "b", "cmu55"]), joints=np.array([SHORT[name] for name in BODY.joints]),
+    )  # fmt: skip
+    return path
+
+
+def write(path, **arrays):
+    np.savez(path, **arrays)
+
+
+def changed(path, out, **arrays):
+    data = dict(np.load(path)) | arrays
+    write(out, **{key: value for key, value in data.items() if value is not None})
+    return out
+
+
+def test_test_subjects_are_never_trained_on(recorded):
+    mocap = load_mocap(recorded)
+    assert len(mocap.joints) == 2 * (50 + 90 + 20)
+    assert mocap.weights.sum() == pytest.approx(1.0)
+    assert mocap.first[55] == 50 and mocap.last[55] == 139
+
+
+def test_mirrored_half(recorded):
+    mocap = load_mocap(recorded)
+    half = len(mocap.joints) // 2
+    left, right = BODY.index("left_wrist", "right_wrist")
+    assert torch.equal(mocap.joints[half:, left, 0], -mocap.joints[:half, right, 0])
+    assert torch.equal(mocap.contacts[half:, 0], mocap.contacts[:half, 2])
+
+
+def test_bad_data(recorded, tmp_path):
+    with pytest.raises(InputError, match="cannot read"):
+        load_mocap(tmp_path / "absent.npz")
+    (tmp_path / "text.npz").write_text("no archive")
+    with pytest.raises(InputError, match="cannot read"):
+        load_mocap(tmp_path / "text.npz")
+    with pytest.raises(InputError, match="lacks contacts"):
+        load_mocap(changed(recorded, tmp_path / "a.npz", contacts=None))
+    with pytest.raises(InputError, match="other joints"):
+        load_mocap(changed(recorded, tmp_path / "b.npz", joints=np.array(["x"] * 23)))
+    with pytest.raises(InputError, match="nothing to train on"):
+        load_mocap(changed(recorded, tmp_path / "c.npz", subject=np.array(["cmu55"] * 4)))
+
+
+@pytest.fixture(scope="module")
+def batch(recorded):
+    return Views(load_mocap(recorded), 16, 9, torch.Generator().manual_seed(1)).batch(64)
+
+
+def test_views_have_the_stated_shapes(batch):
+    assert batch.inputs.shape == (64, 24, len(JOINTS), 3) and batch.inputs.isfinite().all()
+    assert batch.joints.shape == (64, 16, len(BODY), 3) and batch.contacts.shape == (64, 16, 4)
+    assert (batch.joints[:, :, 0] == 0).all()
+    scores = batch.inputs[..., 2]
+    assert scores.min() == 0 and scores.max() == 1
+    assert (batch.inputs[..., :2][scores == 0] == 0).all()
+
+
+def test_bodies_have_one_size_and_rigid_limbs(batch):
+    parents = [max(p, 0) for p in BODY.parents]
+    lengths = (batch.joints - batch.joints[:, :, parents]).norm(dim=-1)
+    size = (lengths[..., CHAIN_BONES] * torch.tensor(CHAIN_SHARE)).sum(-1).mean(1)
+    assert (size - CHAIN).abs().max() < 0.05
+    shin = lengths[..., BODY.index("left_ankle")[0]]
+    assert (shin.std(dim=1) / shin.mean(dim=1)).max() < 0.02
+    assert shin.mean(1).std() > 0.01  # proportions vary between windows
+
+
+def test_truth_lies_under_the_input(recorded):
+    """Seen exactly, the input's directions are those of the truth: about one scale and shift per frame."""
+    import training.views as views
+
+    original, views.FLAWED = views.FLAWED, 0.0
+    try:
+        batch = Views(load_mocap(recorded), 16, 9, torch.Generator().manual_seed(2)).batch(64)
+    finally:
+        views.FLAWED = original
+    names = [n for n in BODY.joints if n in JOINTS.joints]
+    seen = batch.inputs[:, 4:-4][:, :, JOINTS.index(*names)]
+    truth, known = batch.joints[:, :, BODY.index(*names)], seen[..., 2] > 0
+    correlations = [
+        torch.corrcoef(torch.stack([seen[b, t, known[b, t], a], truth[b, t, known[b, t], a]]))[0, 1]
+        for b in range(64) for t in (0, 15) for a in (1,)
+    ]  # fmt: skip
+    assert torch.stack(correlations).median() > 0.98
+
+
+def test_aligned_loss_is_the_metric():
+    from training.metrics import p_mpjpe
+
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(5, 17, 3)), rng.normal(size=(5, 17, 3))
+    assert aligned(torch.from_numpy(a), torch.from_numpy(b)).item() == pytest.approx(p_mpjpe(a, b), abs=1e-9)
+
+
+def test_unknown_contacts_do_not_count(batch, recorded):
+    options = small(Options(recorded))
+    options = replace(options, widths=(3, 3))
+    torch.manual_seed(0)
+    model = build(options).eval()
+    unknown = replace(batch, contacts=torch.full_like(batch.contacts, UNKNOWN))
+    assert loss(model, unknown)[-1] == 0
+    assert loss(model, batch)[-1] > 0.1
+
+
+def test_learning_rate_rises_stays_and_falls():
+    options = Options("x", steps=100, warmup=10, decay=40, learning_rate=1.0)
+    rates = [learning_rate(options, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and rates[30] == 1.0 and rates[99] == pytest.approx(1 / 40)
+    assert np.all(np.diff(rates[60:]) < 0)
+
+
+def run(recorded, out, **changes):
+    options = small(Options(recorded, out, device="cpu"))
+    return train(replace(options, **changes))
+
+
+def test_learns_and_is_deterministic(recorded, tmp_path):
+    first, second = (torch.load(run(recorded, tmp_path / n), weights_only=True) for n in ("a", "b"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    with (tmp_path / "a" / "log.csv").open() as file:
+        rows = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert len(rows) == 3 and rows[-1] < 0.8 * rows[0]
+    other = torch.load(run(recorded, tmp_path / "c", seed=1), weights_only=True)
+    assert not torch.equal(first["shrink.weight"], other["shrink.weight"])
+
+
+def test_resumed_run_is_the_same_run(recorded, tmp_path):
+    whole = torch.load(run(recorded, tmp_path / "whole"), weights_only=True)
+    # The learning rate depends on the last step, so the first half is stopped rather than shortened.
+    with pytest.raises(KeyboardInterrupt):
+        options = small(Options(recorded, tmp_path / "parts", device="cpu", save_minutes=0.0))
+
+        def stop(step: int, mean: float) -> None:
+            if step == 20:
+                raise KeyboardInterrupt
+
+        train(options, stop)
+    resumed = torch.load(run(recorded, tmp_path / "parts", resume=True), weights_only=True)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_nothing_to_resume(recorded, tmp_path):
+    with pytest.raises(InputError, match="nothing to resume"):
+        run(recorded, tmp_path, resume=True)
+
+
+def test_command_leaves_what_a_run_needs(recorded, tmp_path):
+    from checkpoints.card import card
+    from lifters.videopose3d import VideoPose3D, track_from_h36m
+    from pipeline.results import Camera
+    from training.videopose3d import main
+
+    path = main(recorded, tmp_path, tiny=True, device="cpu", steps=12)
+    facts = card(path.stem, path.parent)
+    lifter = VideoPose3D(tmp_path / facts.file)
+    pixels = np.random.default_rng(0).uniform(0, 100, (5, len(BODY), 2))
+    camera = Camera(np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]]), (100, 100))
+    motion = lifter.lift(track_from_h36m(pixels, np.arange(5)), camera, np.arange(5) / 30)
+    assert motion.joints.shape == (5, len(skeleton("h36m-23")), 3) and np.isfinite(motion.joints).all()
