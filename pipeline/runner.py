@@ -154,9 +154,11 @@ class _ClipRun:
     def _motions(self, tracks: list[Track2D], track_key: str) -> tuple[list[Motion3D], Camera, str]:
         """Lifted, placed in the world in metres and cleaned."""
         from motion.camera import default_camera
+        from pipeline.metadata import focal_from_metadata
 
         o, info = self.options, self.clip.info
-        camera = default_camera((info.width, info.height), o.fov_deg, o.focal_px)
+        noted = focal_from_metadata(self.path, info)
+        camera = default_camera((info.width, info.height), o.fov_deg, o.focal_px, noted)
         version = _version("lifter", o.lifter), code_version("motion")
         stage_key = key(track_key, version, camera.matrix.tolist(), o.height_m, o.cutoff_hz)
         if (arrays := self._load("motion", stage_key)) is None:
