@@ -79,11 +79,12 @@ def studio(
     seed: Annotated[int, typer.Option(help="Bodies, clothes, noise.")] = 0,
     fps: Annotated[float | None, typer.Option(help="Frames per second.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Duration.")] = None,
+    mocap: Annotated[str | None, typer.Option(help="FILE or FILE:CLIP, for the scene `mocap`.")] = None,
 ) -> None:
     """Render a synthetic clip with exact 3D truth."""
     from pipeline.command import studio_command
 
-    raise typer.Exit(studio_command(scene, out, seed=seed, fps=fps, seconds=seconds))
+    raise typer.Exit(studio_command(scene, out, seed=seed, fps=fps, seconds=seconds, mocap=mocap))
 
 
 @app.command()

@@ -62,20 +62,14 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def train_command(recipe: str, data: Path, out: Path, tiny: bool, **choices: Any) -> int:
+def train_command(recipe: str, data: Path, out: Path, **choices: Any) -> int:
     """Run a training recipe and print where the weights lie."""
     if recipe != "videopose3d":
         raise UsageError(f"no recipe called {recipe!r}", "known: videopose3d")
-    from training import videopose3d as recipe_module
+    from training.videopose3d import main
 
     console.start_logging(quiet=False)
-    given = {name: value for name, value in choices.items() if value is not None}
-    options = recipe_module.Options(data=data, out=out, **given)
-    if tiny:
-        options = recipe_module.tiny(options)
-    with console.progress(quiet=False) as progress:
-        weights = recipe_module.train(options, lambda step, loss: progress("train", step, options.steps))
-    print(weights)
+    print(main(data, out, **choices))
     return 0
 
 
