@@ -43,7 +43,7 @@ def main() -> None:
 def balance(data: Path, scratch: Path) -> None:
     """P-MPJPE over 12 limb joints per camera of balance_4views, all frames counted, against reference.trc."""
     reference = read_trc(data / "balance_4views" / "reference.trc")
-    runners = {name: Runner(Options(out=scratch / name, lifter=name, formats=())) for name in LIFTERS}
+    runners = {name: Runner(Options(out=scratch, lifter=name, formats=())) for name in LIFTERS}
     print("| lifter | camera 1 | camera 2 | camera 3 | camera 4 | mean |\n|---|---|---|---|---|---|")
     for name, runner in runners.items():
         errors = []
@@ -124,7 +124,7 @@ def studio(data: Path, scratch: Path) -> None:
         write(scene, clip)
         focal = float(scene.cameras[0](0.0).matrix[0, 0])
         for lifter in LIFTERS:
-            result = Runner(Options(out=scratch / lifter, lifter=lifter, focal_px=focal, formats=())).run(clip)
+            result = Runner(Options(out=scratch, lifter=lifter, focal_px=focal, formats=())).run(clip)
             figures = _against_truth(result, scene.truth("h36m-23"))
             print(f"| {name} | {lifter} | {len(result.people)} of {len(scene.actors)} | " + " | ".join(figures) + " |")
 
