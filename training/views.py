@@ -39,13 +39,14 @@ GROUPS = ("hip", "knee", "ankle", "spine", "thorax", "neck_nose", "head_top", "s
 LIMBS = (
     BODY.index("left_elbow", "left_wrist", "left_hand"),
     BODY.index("right_elbow", "right_wrist", "right_hand"),
-    BODY.index(
-        "left_knee", "left_ankle", "left_heel", "left_toe", "right_knee", "right_ankle", "right_heel", "right_toe"
-    ),
+    BODY.index("left_knee", "left_ankle", "left_heel", "left_toe"),
+    BODY.index("right_knee", "right_ankle", "right_heel", "right_toe"),
     BODY.index("neck_nose", "head_top"),
 )
-LIMB_CHANCE = (0.25, 0.25, 0.15, 0.15)
-LEG_LIMB = 2
+LIMB_CHANCE = (0.25, 0.25, 0.12, 0.12, 0.15)
+# How far a bone, with all that hangs on it, is bent away from the recorded pose: standard deviation in radians.
+BEND = {"spine": 0.15, "neck_nose": 0.15, "elbow": 0.35, "wrist": 0.2, "knee": 0.25, "ankle": 0.12, "heel": 0.1}
+BENT = 0.6  # share of windows in which that happens
 
 
 @dataclass(frozen=True)
@@ -123,18 +124,32 @@ class Views:
         frame = _torso(joints)
         donated = bones.roll(1, 0) @ (frame.roll(1, 0).transpose(-1, -2) @ frame)
         swap = torch.zeros(size, len(BODY), dtype=torch.bool, device=self.device)
-        for limb, (ends, chance) in enumerate(zip(LIMBS, LIMB_CHANCE, strict=True)):
-            here = self._chance(chance, size)
-            swap[:, ends] = here[:, None]
-            if limb == LEG_LIMB:
-                contacts = torch.where(here[:, None, None], UNKNOWN, contacts)
+        for ends, chance in zip(LIMBS, LIMB_CHANCE, strict=True):
+            swap[:, ends] = self._chance(chance, size)[:, None]
         bones = torch.where(swap[:, None, :, None], donated, bones)
+        bent = self._chance(BENT, size)
+        bones = (bones.transpose(1, 2) @ self._bends(bent).transpose(-1, -2)).transpose(1, 2)
+        feet = swap[:, BODY.index("left_heel", "left_toe", "right_heel", "right_toe")] | bent[:, None]
+        contacts = torch.where(feet[:, None], UNKNOWN, contacts)
         factors = torch.exp(self._normal(size, len(GROUPS), scale=0.08))[:, self.group]
         bones = bones * factors[:, None, :, None]
         lengths = bones[:, ::8].norm(dim=-1).mean(1)
         scale = CHAIN / lengths[:, CHAIN_BONES].mul(torch.tensor(CHAIN_SHARE, device=self.device)).sum(1)
         root = root - root.mean(1, keepdim=True)
         return (root + self.accumulate @ bones) * scale[:, None, None, None], contacts
+
+    def _bends(self, bent: Tensor) -> Tensor:
+        """(B,23,3,3): how each bone is turned, together with the bones that it hangs on."""
+        size = len(bent)
+        amount = bent * self._uniform(size)
+        turns: list[Tensor] = []
+        for name, parent in zip(BODY.joints, BODY.parents, strict=True):
+            before = turns[parent] if parent >= 0 else torch.eye(3, device=self.device).expand(size, 3, 3)
+            spread = BEND.get(_part(name), 0.0)
+            turns.append(
+                before @ _rotation(self._normal(size, 3, scale=spread) * amount[:, None]) if spread else before
+            )
+        return torch.stack(turns, dim=1)
 
     def _film(self, joints: Tensor) -> Tensor:
         """Tilt the body, place a camera: world (B,L,23,3) around the origin -> camera axes, in front of it."""
@@ -242,8 +257,13 @@ CHAIN_SHARE = (0.5, 0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0)
 
 def _group(name: str) -> int:
     """Which bones a joint's bone changes its length with; the pelvis has none, so any will do."""
-    part = name.partition("_")[2] if name.startswith(("left_", "right_")) else name
+    part = _part(name)
     return GROUPS.index(part) if part in GROUPS else 0
+
+
+def _part(name: str) -> str:
+    """A joint's name without its side."""
+    return name.partition("_")[2] if name.startswith(("left_", "right_")) else name
 
 
 def _ancestors(parents: tuple[int, ...]) -> Tensor:
@@ -304,6 +324,15 @@ def _about(axis: int, angle: Tensor) -> Tensor:
         2: (cos, -sin, zero, sin, cos, zero, zero, zero, one),
     }[axis]
     return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+
+
+def _rotation(vector: Tensor) -> Tensor:
+    """(B,3) axis times angle -> (B,3,3), by Rodrigues' formula."""
+    angle = vector.norm(dim=-1).clamp_min(1e-8)[:, None, None]
+    x, y, z = (vector / angle[:, 0]).unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    return torch.eye(3, device=vector.device) + angle.sin() * cross + (1 - angle.cos()) * (cross @ cross)
 
 
 def _stretch(values: Tensor, length: int) -> Tensor:
