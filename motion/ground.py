@@ -22,6 +22,7 @@ PITCH, ROLL = np.radians(20.0), np.radians(10.0)
 BODY = np.radians(7.0)  # how far a person's mean axis leans, lifting included
 STANCE_M, STANCE_SHARE = 0.04, 0.03  # error of a stance: in any direction, and along the ray as share of the distance
 STANCE_S = 1.0  # a longer stance is several
+OUTLIER = 2.0  # expected errors from which a stance counts less and less (Cauchy): steps, roofs, wrong contacts
 MOST = 600  # stances per person that are used
 UPWARDS = np.array([0.0, -1.0, 0.0])
 
@@ -101,15 +102,17 @@ def _fit_from(start: Array, people: list[Evidence], axes: list[Array]) -> tuple[
         parts += [_plane_residuals(people[k], up, h) for k, h in zip(standing, x[2:], strict=True)]
         return np.concatenate(parts)
 
-    found = least_squares(residuals, np.array([0.0, 0.0, *first]), loss="soft_l1", f_scale=2.0, x_scale="jac")
+    found = least_squares(residuals, np.array([0.0, 0.0, *first]), x_scale="jac")
     normal = found.jac.T @ found.jac
     tilt = float(np.sqrt(np.trace(np.linalg.pinv(normal)[:2, :2])))
     heights, errors = np.full(len(people), np.nan), np.full(len(people), np.nan)
-    heights[standing], errors[standing] = found.x[2:], 1 / np.sqrt(np.diag(normal)[2:])
+    scatter = [float(np.std(people[k].points @ up_of(found.x))) for k in standing]  # large where the ground has steps
+    heights[standing], errors[standing] = found.x[2:], np.hypot(1 / np.sqrt(np.diag(normal)[2:]), scatter)
     return float(found.cost), Floor(up_of(found.x), heights, errors, tilt, sum(len(p.points) for p in people))
 
 
 def _plane_residuals(person: Evidence, up: Array, height: float) -> Array:
     above = person.points @ up + height - person.rest
     spread = np.sqrt(STANCE_M**2 + (STANCE_SHARE * (person.points @ up)) ** 2)
-    return np.sqrt(person.weights) * above / spread
+    off = above / spread
+    return np.sqrt(person.weights) * OUTLIER * np.sqrt(np.log1p((off / OUTLIER) ** 2)) * np.sign(off)

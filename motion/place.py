@@ -23,6 +23,7 @@ from pipeline.skeletons import skeleton
 
 MEAN_STATURE_M = 1.70
 STATURE_SPREAD, STATURE_TAIL = 0.06, 3.0  # of its logarithm: Student's t, narrow for grown-ups, open for children
+SMALLEST, TALLEST = 0.45, 1.22  # times the mean stature
 SCALE_ERROR = 0.06  # of the logarithm of a camera height as one person shows it
 FALLBACK_PERCENTILE = 5  # of all lowest feet over time is the floor when nobody is seen to stand
 
@@ -157,6 +158,8 @@ def _tie_scales(bodies: list[Body], floor: Floor, fixed: int | None) -> tuple[li
         weight = known / (prior + unsure)
         shift = np.where(known, prior / (prior + unsure) * ((weight * log).sum() / weight.sum() - log), 0.0)
     factors = np.exp(shift)
+    if np.any(factors > TALLEST) or np.any(factors < SMALLEST):  # nobody is so: they stand on different levels
+        return bodies, np.ones(len(bodies))
     return [_scaled(body, f) for body, f in zip(bodies, factors, strict=True)], factors
 
 
@@ -180,7 +183,8 @@ def _on_ground(body: Body, ground: Ground) -> Body:
     """The path once more, knowing the floor: standing feet stay where they are, on it."""
     feet = feet_of(skeleton(body.motion.skeleton))
     above = Ground(ground.up, ground.height - feet.rest_m)
-    return replace(body, path=solve_path(body.pose, body.seen, body.times, above, (feet.joints, body.contact)))
+    path = solve_path(body.pose, body.seen, body.times, above, (feet.joints, body.contact), body.path)
+    return replace(body, path=path)
 
 
 def world_axes(up: Array, height: float) -> Array:

@@ -24,6 +24,7 @@ ACROSS, ALONG = 20.0, 1.0  # (m/s^2)^2 s: spectral density of the acceleration a
 ROUNDS = 8
 SLOW_FOOT = 0.004  # (m/s)^2 s: how exactly a foot on the ground stands still
 FLOOR_M = 0.03  # how exactly it is on the floor
+OFF_FLOOR_M = 0.2  # a foot that stands that far above or below the floor hardly belongs to it
 MIN_DEPTH = 0.3  # m
 
 
@@ -71,7 +72,12 @@ def undistort(pixels: Array, camera: Camera) -> Array:
 
 
 def solve_path(
-    pose: Array, seen: Sight, times: Array, ground: Ground | None = None, feet: tuple[list[int], Array] | None = None
+    pose: Array,
+    seen: Sight,
+    times: Array,
+    ground: Ground | None = None,
+    feet: tuple[list[int], Array] | None = None,
+    first: Array | None = None,
 ) -> Array:
     """(T,3) m in camera axes: the pelvis.
 
@@ -79,16 +85,18 @@ def solve_path(
         pose: (T,K,3) m relative to the pelvis, camera axes; NaN where unknown.
         times: (T,) s.
         ground: where the floor is; then up and down is as free as sideways.
-        feet: joints of the feet and (T,F) how surely each stands on the ground: it stays in place there.
+        feet: joints of the feet and (T,F) how surely each stands on the ground: it stays in place there,
+            and on the floor where it is not far from it (it may be a step, a box, a roof).
+        first: (T,3) m, an earlier solution to start from.
     """
     pose = np.nan_to_num(pose)
-    path = _start(pose, seen)
+    path = _start(pose, seen) if first is None else first
     for _ in range(ROUNDS):
         chain = Chain(len(pose))
         _add_sight(chain, pose, seen, path, times)
         _add_smoothness(chain, path, times, ground)
         if feet is not None:
-            _add_feet(chain, pose[:, feet[0]], feet[1], times, ground)
+            _add_feet(chain, pose[:, feet[0]], feet[1], path, times, ground)
         path = chain.solve()
         path[:, 2] = np.maximum(path[:, 2], MIN_DEPTH)
     return path
@@ -151,7 +159,7 @@ def _add_smoothness(chain: Chain, path: Array, times: Array, ground: Ground | No
     chain.add_bending(weight * span[:, None, None], times)
 
 
-def _add_feet(chain: Chain, feet: Array, standing: Array, times: Array, ground: Ground | None) -> None:
+def _add_feet(chain: Chain, feet: Array, standing: Array, path: Array, times: Array, ground: Ground | None) -> None:
     """Standing feet (T,F,3) keep their place, and their height where the floor is known."""
     if len(feet) > 1:
         both = np.minimum(standing[1:], standing[:-1]) / SLOW_FOOT / np.maximum(np.diff(times), CLOSEST_S)[:, None]
@@ -159,7 +167,8 @@ def _add_feet(chain: Chain, feet: Array, standing: Array, times: Array, ground: 
         step = -(both[..., None] * np.diff(feet, axis=0)).sum(1) / np.maximum(total, 1e-12)[:, None]
         chain.add_steps(total[:, None, None] * np.eye(3), step)
     if ground is not None:
-        weight = standing * frame_share(times)[:, None] / FLOOR_M**2
-        normal = weight.sum(1)[:, None, None] * np.outer(ground.up, ground.up)
         missing = -ground.height - feet @ ground.up
+        off = missing - (path @ ground.up)[:, None]
+        weight = standing * frame_share(times)[:, None] / FLOOR_M**2 / (1 + (off / OFF_FLOOR_M) ** 2) ** 2
+        normal = weight.sum(1)[:, None, None] * np.outer(ground.up, ground.up)
         chain.add_points(normal, (weight * missing).sum(1)[:, None] * ground.up)
