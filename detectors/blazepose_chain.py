@@ -17,6 +17,7 @@ from detectors.blazepose_sides import SecondLook
 
 Array = NDArray[Any]
 POINTS = TOP + 1  # the body's points, then the two that give the next region
+FRESH = 16
 _ENDS = np.cumsum([5, 2 * POINTS, BODY, BODY, 3 * BODY])
 
 
@@ -25,9 +26,13 @@ class Poses(MutableMapping[int, Pose]):
 
     def __init__(self) -> None:
         self._rows: dict[int, Array] = {}
+        self._fresh: dict[int, Pose] = {}  # the latest ones as they came
         self.first = self.last = -1
 
     def __setitem__(self, index: int, pose: Pose) -> None:
+        self._fresh[index] = pose
+        if len(self._fresh) > FRESH:
+            del self._fresh[next(iter(self._fresh))]
         r = pose.region
         head = np.array([r.x, r.y, r.side, r.turn, pose.flag])
         parts = head, pose.points[:POINTS], pose.visibility, pose.presence, pose.world
@@ -36,6 +41,8 @@ class Poses(MutableMapping[int, Pose]):
         self._rows[index] = np.concatenate([part.ravel() for part in parts]).astype(np.float32)
 
     def __getitem__(self, index: int) -> Pose:
+        if index in self._fresh:
+            return self._fresh[index]
         head, points, visibility, presence, world = np.split(self._rows[index].astype(np.float64), _ENDS[:-1])
         region = Region(*(float(v) for v in head[:4]))
         return Pose(region, points.reshape(-1, 2), visibility, presence, world.reshape(-1, 3), float(head[4]))
@@ -43,6 +50,7 @@ class Poses(MutableMapping[int, Pose]):
     def __delitem__(self, index: int) -> None:
         """Only the last or the first frame can go: there are no gaps."""
         del self._rows[index]
+        self._fresh.pop(index, None)
         self.last -= index == self.last
         self.first += index == self.first
 

@@ -18,7 +18,7 @@ from detectors.blazepose_pace import Pace
 from detectors.blazepose_picture import Picture
 from detectors.blazepose_reading import Reader
 from detectors.blazepose_search import CLEAR, LOWEST, SURE, alone, confirmations, new_people
-from detectors.blazepose_windows import SCALES, Sweep, around
+from detectors.blazepose_windows import Sweep, around
 
 MEMORY = 192 << 20  # bytes of frames kept for following backwards
 
@@ -101,11 +101,12 @@ class Following:
                 continue
             if not self._reader.good(pose, picture):
                 others = [other.poses[index] for other in self.chains if index in other.poses]
-                pose = self._reader.rescue(picture, job.region, others)
+                young = chain in self._young  # nobody runs after what may be a phantom
+                pose = None if young else self._reader.rescue(picture, job.region, others)
             if pose is None:
                 chain.alive = False
             else:
-                self._reader.add(chain, index, picture, pose, index - 1)
+                self._reader.add(chain, index, picture, pose, index - 1, doubt=chain not in self._young)
         self._part(index)
 
     def _part(self, index: int) -> None:
@@ -124,7 +125,7 @@ class Following:
         known = [chain.poses[index] for chain in self.live]
         for pose, score in new_people(self._networks, picture, found, known):
             chain = Chain(len(self.chains), born=index, confirmed={index: score})
-            self._reader.add(chain, index, picture, pose, index - 1)
+            self._reader.add(chain, index, picture, pose, index - 1, doubt=False)
             self.chains.append(chain)
             self._young.append(chain)
 
@@ -133,12 +134,13 @@ class Following:
         due = [chain for chain in self._young if chain.born + self._pace.probation <= index]
         self._young = [chain for chain in self._young if chain not in due]
         here = [chain for chain in due if chain.alive]
-        windows = [around(next_region(chain.poses[index]), scale) for chain in here for scale in SCALES]
+        windows = [around(next_region(chain.poses[index])) for chain in here]
         found = [c for result in self._networks.detect(picture, windows, LOWEST) for c in result]
         for chain, score in self._scores(index, picture, found):
             if chain in here:
                 chain.confirmed[index] = score
         for chain in due:
+            chain.calm = 0
             if not chain.confirmed.get(index) and max(chain.confirmed.values()) < CLEAR:
                 chain.end_at(-1)
         self._accept(due)

@@ -32,13 +32,17 @@ class Reader:
         """Enough of a person to go on with."""
         return plausible(pose, picture.width, picture.height, 0.5)
 
-    def add(self, chain: Chain, index: int, picture: Picture, pose: Pose, neighbour: int) -> None:
-        """Keep a pose; look a second time while left and right are in doubt against the frame beside it."""
+    def add(self, chain: Chain, index: int, picture: Picture, pose: Pose, neighbour: int, doubt: bool = True) -> None:
+        """Keep a pose; look a second time while left and right are in doubt against the frame beside it.
+
+        Args:
+            doubt: whether to look a second time at all.
+        """
         chain.poses[index] = pose
         chain.calm += 1
         if neighbour in chain.poses and swapped(chain.poses[neighbour], pose):
             chain.calm = 0
-        if chain.calm < self._pace.calm:
+        if doubt and chain.calm < self._pace.calm:
             self.look_again(chain, index, picture)
 
     def look_again(self, chain: Chain, index: int, picture: Picture) -> None:

@@ -66,11 +66,12 @@ def confirmations(poses: Sequence[Pose], found: Iterable[Candidate]) -> list[flo
 
 
 def alone(networks: Networks, picture: Picture, pose: Pose, others: Sequence[Pose]) -> float:
-    """The score of somebody in whose window a neighbour takes all the attention: with the neighbours painted over."""
+    """The score of somebody not seen at first: in windows of other sizes, and with the neighbours painted over.
+
+    A neighbour who stands clearer takes all the attention of the detection network.
+    """
     region = next_region(pose)
     near = [o for o in others if hypot(o.region.x - region.x, o.region.y - region.y) < region.side]
-    if not near:
-        return 0.0
     hidden = [np.concatenate([ends(o.points[:BODY], axis=0) for ends in (np.min, np.max)]) for o in near]
     windows = [around(region, scale) for scale in SCALES]
     results = networks.detect(picture, windows, LOWEST, hidden)
