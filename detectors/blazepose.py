@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.blazepose_appearance import SIZE
 from detectors.blazepose_chain import Chain
 from detectors.blazepose_follow import follow
 from detectors.blazepose_networks import Networks, Pose
@@ -38,7 +39,6 @@ class BlazePose:
     name = "blazepose"
     skeleton = "blazepose-33"
     weights = ("blazepose-detection", "blazepose-landmark-full")
-    weights = ("blazepose-detection", "blazepose-landmark-full")
 
     def __init__(self, threads: int = 0) -> None:
         self._networks = Networks(threads or min(os.cpu_count() or 1, 8))
@@ -57,8 +57,9 @@ class BlazePose:
 
 
 def _gather(chains: Sequence[Chain], index: int) -> Detections:
+    """The people of one frame; each chain forgets its pose, so that memory holds them once."""
     here = [chain for chain in chains if index in chain.poses]
-    poses = [chain.poses[index] for chain in here]
+    poses = [chain.poses.pop(index) for chain in here]
     points = _stack([p.points[:33] for p in poses], (33, 2))
     return Detections(
         skeleton=BlazePose.skeleton,
@@ -69,6 +70,7 @@ def _gather(chains: Sequence[Chain], index: int) -> Detections:
         presence=_stack([p.presence for p in poses], (33,)),
         world=_stack([p.world for p in poses], (33, 3)),
         following=np.array([chain.id for chain in here], dtype=np.int32),
+        appearance=_stack([p.looks for p in poses], (SIZE,)),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.blazepose_appearance import SIZE
 from detectors.blazepose_decode import BODY, CENTRE, TOP
 from detectors.blazepose_networks import Pose
 from detectors.blazepose_region import Region, wrap
@@ -18,7 +19,7 @@ from detectors.blazepose_sides import SecondLook
 Array = NDArray[Any]
 POINTS = TOP + 1  # the body's points, then the two that give the next region
 FRESH = 16
-_ENDS = np.cumsum([5, 2 * POINTS, BODY, BODY, 3 * BODY])
+_ENDS = np.cumsum([5, 2 * POINTS, BODY, BODY, 3 * BODY, SIZE])
 
 
 class Poses(MutableMapping[int, Pose]):
@@ -35,7 +36,7 @@ class Poses(MutableMapping[int, Pose]):
             del self._fresh[next(iter(self._fresh))]
         r = pose.region
         head = np.array([r.x, r.y, r.side, r.turn, pose.flag])
-        parts = head, pose.points[:POINTS], pose.visibility, pose.presence, pose.world
+        parts = head, pose.points[:POINTS], pose.visibility, pose.presence, pose.world, pose.looks
         self.first = min(self.first, index) if self._rows else index
         self.last = max(self.last, index)
         self._rows[index] = np.concatenate([part.ravel() for part in parts]).astype(np.float32)
@@ -43,9 +44,9 @@ class Poses(MutableMapping[int, Pose]):
     def __getitem__(self, index: int) -> Pose:
         if index in self._fresh:
             return self._fresh[index]
-        head, points, visibility, presence, world = np.split(self._rows[index].astype(np.float64), _ENDS[:-1])
+        head, points, visibility, presence, world, looks = np.split(self._rows[index].astype(np.float64), _ENDS[:-1])
         region = Region(*(float(v) for v in head[:4]))
-        return Pose(region, points.reshape(-1, 2), visibility, presence, world.reshape(-1, 3), float(head[4]))
+        return Pose(region, points.reshape(-1, 2), visibility, presence, world.reshape(-1, 3), float(head[4]), looks)
 
     def __delitem__(self, index: int) -> None:
         """Only the last or the first frame can go: there are no gaps."""

@@ -6,7 +6,7 @@ Float32 is forced: the bfloat16 that OpenVINO picks by itself on recent CPUs mov
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from openvino.preprocess import PrePostProcessor
 
 from checkpoints.store import find
+from detectors.blazepose_appearance import SIZE, appearance
 from detectors.blazepose_decode import (
     BODY,
     DETECTION_SIZE,
@@ -40,6 +41,7 @@ class Pose:
     presence: Array  # (33,) in [0,1]
     world: Array  # (33,3) m, camera orientation, hip-centred
     flag: float  # how sure the network is that this is a person, in [0,1]
+    looks: Array = field(default_factory=lambda: np.zeros(SIZE, np.float32))  # (54,) colours, see blazepose_appearance
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,8 @@ class PoseJob:
         places, visibility, presence = decode_landmarks(raw[0], heatmaps[0])
         turned = rotate(world.reshape(-1, 3)[:BODY].astype(np.float64), self.region.turn)
         points = self.region.to_picture(places)
-        return Pose(self.region, points, visibility, presence, turned, float(flag.ravel()[0]))
+        looks = appearance(self.crop, places)
+        return Pose(self.region, points, visibility, presence, turned, float(flag.ravel()[0]), looks)
 
 
 class _Pool:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import load
+from detectors.blazepose_appearance import appearance
 from detectors.blazepose_chain import Chain, Poses, next_region, predict, real
 from detectors.blazepose_checks import LIMBS, MIRROR, plausible, same_body
 from detectors.blazepose_decode import anchors, decode_boxes, decode_landmarks, refine, sigmoid, weighted_suppression
@@ -213,6 +214,17 @@ def test_crop_out_of_planes_is_the_crop_out_of_colours(black):
     assert Picture(planes).width == 96 and Picture(planes).height == 64
     assert np.abs(one - other).mean() < 6  # colours have half the resolution, and edges differ
     assert np.median(np.abs(one - other)) <= 2
+
+
+def test_appearance_is_the_colours_of_torso_and_thighs():
+    crop = np.zeros((256, 256, 3), np.uint8)
+    pose = person(x=128, y=128, scale=110)
+    crop[:128], crop[128:] = (255, 0, 0), (0, 0, 255)  # red above the hips, blue below
+    looks = appearance(crop, pose.points / 256).reshape(2, 3, 3, 3)
+    assert looks.sum(axis=(1, 2, 3)) == pytest.approx([1, 1])
+    assert looks[0, 2, 0, 0] > 0.95 and looks[1, 0, 0, 2] > 0.85
+    darker = appearance((crop * 0.9).astype(np.uint8), pose.points / 256).reshape(2, 3, 3, 3)
+    assert np.abs(darker - looks).sum() < 1  # of 4 for other colours altogether
 
 
 # ---- windows -------------------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ def detector():
 
 
 def same(one, other):
-    fields = ("boxes", "box_scores", "keypoints", "scores", "presence", "world", "following")
+    fields = ("boxes", "box_scores", "keypoints", "scores", "presence", "world", "following", "appearance")
     return all(
         getattr(a, f).tobytes() == getattr(b, f).tobytes() for a, b in zip(one, other, strict=True) for f in fields
     )
