@@ -14,6 +14,7 @@ from studio.motions import Action, Motion, Stand, jump, sit, squat
 from training.mocap import BODY, Mocap
 
 CLIPS, SECONDS = 240, 7.0
+HEAD = 0.62  # motion capture puts the head's top that much nearer to the neck than the studio does
 
 
 def procedural(fps: float, seed: int = 0, clips: int = CLIPS) -> Mocap:
@@ -59,7 +60,10 @@ def _perform(rng: np.random.Generator, number: int, times: np.ndarray) -> tuple[
     """(T,23,3) m and (T,4) contacts of one actor."""
     body = build_body(Proportions.random(int(rng.integers(1 << 30))))
     figure = _motion(rng, number)(body, times)
-    return body.joints(figure), figure.contacts
+    joints = body.joints(figure)
+    neck, top = BODY.index("neck_nose", "head_top")
+    joints[:, top] = joints[:, neck] + HEAD * (joints[:, top] - joints[:, neck])
+    return joints, figure.contacts
 
 
 def _motion(rng: np.random.Generator, number: int) -> Motion:

@@ -29,7 +29,6 @@ from training.views import Batch, Views
 
 log = logging.getLogger("videopose")
 CONTACTS = 4
-PROCEDURAL = 0.15  # share of windows acted by the studio
 COLUMNS = ("step", "seconds", "learning_rate", "loss", "position", "aligned", "bone", "velocity", "contact")
 
 
@@ -44,6 +43,7 @@ class Options:
     decay: int = 20_000  # the last steps, over which the learning rate falls to zero
     batch: int = 128  # windows
     frames: int = 32  # outputs per window
+    acted: float = 0.08  # share of windows with poses acted by the studio, which are rare in recordings
     widths: tuple[int, ...] = (3, 3, 3, 1, 1)
     channels: int = 512
     dropout: float = 0.0
@@ -64,7 +64,7 @@ def small(options: Options) -> Options:
     """The same in seconds, to see that it runs."""
     return replace(
         options, steps=30, warmup=5, decay=10, batch=8, frames=16, widths=(3, 3), channels=64, precision="32-true",
-        average=0.9, log_every=10,
+        average=0.9, log_every=10, acted=0.0,
     )  # fmt: skip
 
 
@@ -84,7 +84,8 @@ def train(options: Options, progress: Callable[[int, float], None] | None = None
         InputError: the data cannot be used, or there is nothing to resume.
     """
     mocap = load_mocap(options.data)
-    mocap = joined(mocap, procedural(mocap.fps), PROCEDURAL)
+    if options.acted:
+        mocap = joined(mocap, procedural(mocap.fps, options.seed), options.acted)
     if options.threads:
         torch.set_num_threads(options.threads)
     strategy = "ddp" if options.devices > 1 else "auto"
