@@ -116,7 +116,7 @@ def _resume(fabric: Fabric, options: Options, state: dict, generator: torch.Gene
     path = options.out / "last.pt"
     if not path.is_file():
         raise InputError(f"nothing to resume in {options.out}", "there is no last.pt", "start without --resume")
-    fabric.load(path, state)
+    fabric.load(path, state, weights_only=True)
     if len(state["random"]) != fabric.world_size:
         raise InputError(f"cannot resume {path}", f"it was made by {len(state['random'])} processes", "use as many")
     generator.set_state(state["random"][fabric.global_rank].cpu().clone())
