@@ -16,7 +16,7 @@ import numpy as np
 
 from motion.bones import bone_lengths, repose, stature
 from motion.ground import Evidence, Floor, fit_floor, gather_evidence
-from motion.stance import feet_of, standing
+from motion.stance import feet_of, standing, still
 from motion.trajectory import Ground, Sight, sight, solve_path
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton
@@ -112,12 +112,12 @@ def _body(motion: Motion3D, track: Track2D, camera: Camera, clip_times: Array) -
 
 
 def _contact(motion: Motion3D, seen: Sight, joints: Array, times: Array) -> Array:
-    """(T,F): the lifter's contacts or slow low feet, times how well the foot is seen."""
+    """(T,F): the lifter's contacts or slow low feet, if the foot is seen, and seen to keep its place."""
     bones = skeleton(motion.skeleton)
     feet = feet_of(bones)
     visible = np.maximum(seen.weights[:, feet.joints], seen.weights[:, feet.ankles])
     if motion.contacts is not None and motion.contacts.shape[1] == len(feet.joints):
-        touching = np.nan_to_num(motion.contacts)
+        touching = np.nan_to_num(motion.contacts) * still(seen.rays[:, feet.joints], joints[:, feet.joints, 2], times)
     else:
         upwards = np.nanmean(joints[:, bones.index("thorax")[0]] - joints[:, bones.index("pelvis")[0]], axis=0)
         touching = standing(joints[:, feet.joints], upwards / np.linalg.norm(upwards), times)
@@ -204,7 +204,9 @@ def _to_world(body: Body, camera: Camera) -> Motion3D:
     joints = body.joints @ pose[:3, :3].T + pose[:3, 3]
     root = body.path @ pose[:3, :3].T + pose[:3, 3]
     root = np.where(np.isfinite(joints[:, 0]), root, np.nan)
-    return replace(body.motion, frame="world", joints=joints.astype(np.float32), root=root.astype(np.float32))
+    contacts = None if body.motion.contacts is None else body.contact.astype(np.float32)
+    world = {"joints": joints.astype(np.float32), "root": root.astype(np.float32), "contacts": contacts}
+    return replace(body.motion, frame="world", **world)
 
 
 def _quality(bodies: list[Body], camera: Camera, floor: Floor, guessed: bool, fixed: int | None) -> dict[str, Any]:

@@ -49,6 +49,15 @@ def standing(feet: Array, up: Array, times: Array) -> Array:
     return np.nan_to_num(_falling(speed, SLOW, FAST) * _falling(height - lowest[:, None], LOW, HIGH))
 
 
+def still(rays: Array, depth: Array, times: Array) -> Array:
+    """Rays (T,F,2) of feet in a camera that stands, depth (T,F) m -> (T,F) in [0,1]: slow across the view.
+
+    The picture is far surer of that than a lifted pose, whose feet slide along the view. NaN counts as still.
+    """
+    speed = np.linalg.norm(velocity(lowpass_known(rays, times, CALM_HZ), times), axis=-1) * depth
+    return np.where(np.isfinite(speed), _falling(np.nan_to_num(speed), SLOW, FAST), 1.0)
+
+
 def velocity(points: Array, times: Array) -> Array:
     """(T,...,3) m/s, central differences over about SPEED_S."""
     if len(times) < 2:
