@@ -2,7 +2,8 @@
 
     python -m benchmarks.memory
 
-The clips repeat a studio scene's packets, so that nothing needs encoding; each run is a process of its own.
+The clips repeat the packets of ten seconds of a studio scene (one person, 640x360, 30 frames/s), so that nothing needs
+encoding; each run is a process of its own and writes everything that a run writes by default.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from studio.scenes import build
+from studio.write import write
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,9 +29,11 @@ def main() -> None:
     print("| minutes | frames | peak memory MB | ratio |\n|---|---|---|---|")
     first = 0.0
     with tempfile.TemporaryDirectory(prefix="videopose-memory-") as scratch:
+        scene = Path(scratch) / "scene.mp4"
+        write(build("walk", size=(640, 360), duration=10.0, fps=30.0), scene)
         for length in minutes:
             clip = Path(scratch) / f"clip{length:g}.mp4"
-            frames = repeat(ROOT / "outputs" / "sample.mp4", clip, length * 60)
+            frames = repeat(scene, clip, length * 60)
             peak = peak_memory([sys.executable, str(ROOT / "videopose.py"), str(clip), "--out", scratch, "-q"])
             first = first or peak
             print(f"| {length:g} | {frames} | {peak:.0f} | {peak / first:.2f} |", flush=True)
