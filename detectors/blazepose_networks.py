@@ -71,8 +71,8 @@ class Networks:
         # The segmentation (Identity_2) is not asked for, so nothing that only it needs is computed.
         heads = ("Identity", "Identity_1", "Identity_3", "Identity_4")
         landmark = _model(core, "blazepose-landmark-full", heads, (1 / 255, 0.0))
-        self._detection = _Pool(core.compile_model(detection, "CPU", config))
-        self._landmark = _Pool(core.compile_model(landmark, "CPU", config))
+        self._detection = _Pool(core.compile_model(detection, "CPU", config), threads)
+        self._landmark = _Pool(core.compile_model(landmark, "CPU", config), threads)
         self._anchors = anchors()
         self.device = _describe(core, self._landmark.compiled)
 
@@ -147,11 +147,14 @@ class PoseJob:
 
 
 class _Pool:
-    """As many requests of one compiled network as there are crops under way."""
+    """As many requests of one compiled network as there are crops under way; `ready` of them warmed up."""
 
-    def __init__(self, compiled: ov.CompiledModel) -> None:
+    def __init__(self, compiled: ov.CompiledModel, ready: int) -> None:
         self.compiled = compiled
         self.free: list[ov.InferRequest] = []
+        empty = np.zeros(compiled.input(0).shape[1:], np.uint8)
+        for job in [self.start(empty) for _ in range(ready)]:
+            job.result()
 
     def start(self, crop: Array) -> Job:
         request = self.free.pop() if self.free else self.compiled.create_infer_request()
