@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detectors import load
 from detectors.blazepose_appearance import appearance
 from detectors.blazepose_chain import Chain, Poses, next_region, predict, real
 from detectors.blazepose_checks import LIMBS, MIRROR, plausible, same_body
@@ -23,7 +22,6 @@ from detectors.blazepose_region import Region, rotate, wrap
 from detectors.blazepose_search import confirmations
 from detectors.blazepose_sides import SecondLook, decide, exchange, put_right
 from detectors.blazepose_windows import OVERLAP, Sweep, cover, tiles
-from pipeline.errors import UsageError
 from pipeline.skeletons import skeleton
 
 NAMES = skeleton("blazepose-33").joints
@@ -397,13 +395,3 @@ def test_exchange_twice_is_nothing():
     assert np.array_equal(twice.points, pose.points) and np.array_equal(twice.world, pose.world)
     assert not np.allclose(exchange(pose).points[LIMBS], pose.points[LIMBS])
     assert np.array_equal(MIRROR[MIRROR], np.arange(33))
-
-
-# ---- by name -------------------------------------------------------------------------------------------------------
-
-
-def test_unknown_detectors_and_options_are_told():
-    with pytest.raises(UsageError, match="blazepose"):
-        load("blazpose")
-    with pytest.raises(UsageError, match="no option 'speed'"):
-        load("blazepose", speed=3)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detectors import load
+from detectors.blazepose import BlazePose
 from pipeline.clip import open_clip
 from pipeline.errors import MissingError
 from pipeline.results import ClipInfo
@@ -44,7 +44,7 @@ class Part:
 @pytest.fixture(scope="module")
 def detector():
     try:
-        return load("blazepose", threads=2)
+        return BlazePose(threads=2)
     except MissingError as error:
         pytest.skip(f"the weights are not to be had: {error}")
 
