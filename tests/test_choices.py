@@ -6,8 +6,10 @@ from pipeline.choices import choose, chosen_class
 from pipeline.errors import UsageError
 
 
-@pytest.mark.parametrize(("kind", "name"), [("detector", "blazepose"), ("tracker", "offline"), ("lifter", "videopose3d"),
-                                            ("lifter", "blazepose")])  # fmt: skip
+NAMES = [("detector", "blazepose"), ("tracker", "offline"), ("lifter", "videopose3d"), ("lifter", "blazepose")]
+
+
+@pytest.mark.parametrize(("kind", "name"), NAMES)
 def test_every_choice_has_the_name_it_is_chosen_by(kind, name):
     assert chosen_class(kind, name).name == name
 
