@@ -5,7 +5,6 @@ import pytest
 from pipeline.choices import choose, chosen_class
 from pipeline.errors import UsageError
 
-
 NAMES = [("detector", "blazepose"), ("tracker", "offline"), ("lifter", "videopose3d"), ("lifter", "blazepose")]
 
 
