@@ -85,6 +85,11 @@ def scene_of(clip, people=1, kind="h36m-23", span=None, eye=None):
     return Scene(clip.info, eye, tracks, motions)
 
 
+def drawn(scene, clip, height):
+    """All frames of a film, kept."""
+    return [frame.copy() for frame in side_by_side(scene, clip, height)]
+
+
 def near(picture, color, distance=40):
     """How many pixels have about that colour."""
     return int((np.abs(picture.astype(int) - color).max(axis=-1) < distance).sum())
@@ -133,7 +138,7 @@ def test_a_single_picture_also_gives_a_still(tmp_path):
 @pytest.mark.parametrize("size", [(8, 8), (97, 61), (61, 97), (1000, 20), (20, 1000), (7680, 4320)])
 def test_any_shape_of_video(size):
     clip = Pictures(np.arange(2) / 30, *size)
-    frames = list(side_by_side(scene_of(clip), clip, 121))
+    frames = drawn(scene_of(clip), clip, 121)
     assert len(frames) == 2
     height, width = frames[0].shape[:2]
     assert height == 120
@@ -143,7 +148,7 @@ def test_any_shape_of_video(size):
 
 def test_everyone_is_drawn_on_both_sides():
     clip = Pictures(np.arange(4) / 30)
-    frame = list(side_by_side(scene_of(clip, people=2), clip, 480))[2]
+    frame = drawn(scene_of(clip, people=2), clip, 480)[2]
     video, view = frame[:, :640], frame[:, 640:]
     for half in (video, view):
         for person in range(2):
@@ -154,7 +159,7 @@ def test_everyone_is_drawn_on_both_sides():
 def test_left_and_right_are_told_apart():
     """The video's camera faces the people, so their left limbs are on the right of the picture."""
     clip = Pictures(np.arange(4) / 30)
-    frame = list(side_by_side(scene_of(clip), clip, 480))[1]
+    frame = drawn(scene_of(clip), clip, 480)[1]
     columns = np.arange(frame.shape[1])
     for part in (slice(0, 640), slice(640, None)):
         half, at = frame[60:430, part], columns[part]
@@ -164,11 +169,11 @@ def test_left_and_right_are_told_apart():
 
 def test_nobody_and_absence():
     clip = Pictures(np.arange(9) / 30)
-    empty = list(side_by_side(Scene(clip.info, camera(), [], []), clip, 240))
+    empty = drawn(Scene(clip.info, camera(), [], []), clip, 240)
     assert len(empty) == 9
-    frames = list(side_by_side(scene_of(clip, span=(3, 6)), clip, 240))
-    drawn = [near(frame[30:200, :320], colors(0)[LEFT]) > 20 for frame in frames]
-    assert drawn == [False] * 3 + [True] * 3 + [False] * 3
+    frames = drawn(scene_of(clip, span=(3, 6)), clip, 240)
+    shown = [near(frame[30:200, :320], colors(0)[LEFT]) > 20 for frame in frames]
+    assert shown == [False] * 3 + [True] * 3 + [False] * 3
 
 
 def test_gaps_low_scores_and_stray_joints_do_no_harm():
@@ -182,7 +187,7 @@ def test_gaps_low_scores_and_stray_joints_do_no_harm():
     scene = dataclasses.replace(
         scene, people=[motion], tracks=[dataclasses.replace(track, keypoints=points, scores=scores)]
     )
-    frames = list(side_by_side(scene, clip, 240))
+    frames = drawn(scene, clip, 240)
     assert len(frames) == 40
     assert near(frames[30][:, 320:], colors(0)[LEFT], 25) > 20  # the stray joint did not push the eye away
 
@@ -192,7 +197,7 @@ def test_all_unknown_joints():
     scene = scene_of(clip)
     blank = np.full_like(scene.people[0].joints, np.nan)
     scene = dataclasses.replace(scene, people=[dataclasses.replace(scene.people[0], joints=blank)])
-    assert len(list(side_by_side(scene, clip, 120))) == 3
+    assert len(drawn(scene, clip, 120)) == 3
 
 
 # ---- failures -------------------------------------------------------------------------------------------------------
@@ -326,7 +331,7 @@ def test_chunks_do_not_show(monkeypatch):
 
     clip = Pictures(np.arange(25) / 30)
     scene = scene_of(clip, people=2, span=(2, 23))
-    whole = [frame.copy() for frame in side_by_side(scene, clip, 120)]
+    whole = drawn(scene, clip, 120)
     monkeypatch.setattr(visualize.figure, "_CHUNK", 7)
     for a, b in zip(whole, side_by_side(scene, clip, 120), strict=True):
         np.testing.assert_array_equal(a[:, 160:], b[:, 160:])
@@ -364,8 +369,9 @@ def test_every_skeleton_is_drawn_as_a_body(kind):
 
 def test_capsules_hold_their_ends():
     a, b = np.array([[10.0, 10.0], [np.nan, 0]]), np.array([[30.0, 20.0], [1, 1]])
-    outline = capsules(a, b, np.array([3.0, 3]), np.array([2.0, 2]))
+    outline, wide = capsules(a, b, [(np.array([3.0, 3]), np.array([2.0, 2])), (np.array([4.0, 4]), np.array([3.0, 3]))])
     assert not outline[1].any()
     for point, inside in (((10, 10), True), ((30, 20), True), ((20, 15), True), ((10, 20), False)):
         distance = cv2.pointPolygonTest(outline[0].astype(np.float32) / 16, point, True)
         assert (distance > 1) == inside
+        assert cv2.pointPolygonTest(wide[0].astype(np.float32) / 16, point, True) > distance

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
@@ -74,25 +74,39 @@ def picture_bones(skeleton: Skeleton) -> tuple[tuple[int, int], ...]:
     return tuple((known[a], known[b]) for a, b in pairs if a in known and b in known)
 
 
-_CAP = np.linspace(-np.pi / 2, np.pi / 2, 8)
+def capsules(a: Array, b: Array, radii: Sequence[tuple[Array, Array]], points: int = 8) -> list[Array]:
+    """Outlines of limbs from a to b (...,2) px, one array for each pair of radii (...) px at a and b.
 
+    Args:
+        points: corners of each round end.
 
-def capsules(a: Array, b: Array, radius_a: Array, radius_b: Array) -> Array:
-    """Outlines of limbs from points a to b (...,2) px with radii (...) px: (...,16,2) int32 in 1/16 px.
-
-    Limbs with a missing end are all zero.
+    Returns:
+        (...,2*points,2) int32 in 1/16 px each; limbs with a missing end are all zero.
     """
-    along = b - a
-    angle = np.arctan2(along[..., 1], along[..., 0])[..., None]
-    head = b[..., None, :] + radius_b[..., None, None] * _on_circle(angle + _CAP)
-    tail = a[..., None, :] + radius_a[..., None, None] * _on_circle(angle + _CAP + np.pi)
-    outline = np.concatenate([head, tail], axis=-2)
-    fine = np.isfinite(outline).all(axis=(-1, -2)) & (np.abs(outline) < _LIMIT).all(axis=(-1, -2))
-    return np.where(fine[..., None, None], outline * (1 << SHIFT), 0).round().astype(np.int32)
+    with np.errstate(invalid="ignore"):
+        a, b = a.astype(np.float32), b.astype(np.float32)
+        along = b - a
+        along = along / np.maximum(np.hypot(along[..., 0], along[..., 1]), 1e-6)[..., None]
+        head = along[..., None, :] * _cap(points)[0] + along[..., None, ::-1] * _cap(points)[1]
+        return [_outline(a, b, _wide(ra) * head, _wide(rb) * head) for ra, rb in radii]
 
 
-def _on_circle(angle: Array) -> Array:
-    return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+@lru_cache(maxsize=8)
+def _cap(points: int) -> tuple[Array, Array]:
+    """Factors (points,1) of a direction (x, y) and (points,2) of (y, x) that add up to a half circle around it."""
+    angle = np.linspace(-np.pi / 2, np.pi / 2, points, dtype=np.float32)
+    sine = np.sin(angle)
+    return np.cos(angle)[:, None], np.stack([-sine, sine], -1)
+
+
+def _wide(radius: Array) -> Array:
+    return radius.astype(np.float32)[..., None, None]
+
+
+def _outline(a: Array, b: Array, tail: Array, head: Array) -> Array:
+    outline = np.concatenate([b[..., None, :] + head, a[..., None, :] - tail], axis=-2)
+    fine = (np.abs(outline) < _LIMIT).all(axis=(-1, -2))  # NaN is not
+    return np.rint(np.where(fine[..., None, None], outline * (1 << SHIFT), 0)).astype(np.int32)
 
 
 def fill(canvas: Array, outline: Array, color: Color) -> None:
@@ -100,39 +114,58 @@ def fill(canvas: Array, outline: Array, color: Color) -> None:
     cv2.fillConvexPoly(canvas, outline, color, cv2.LINE_AA, SHIFT)
 
 
-@dataclass(frozen=True)
-class Label:
-    """A text as a mask, ready to be put anywhere in any colour."""
+class Patch:
+    """A small picture with soft edges, ready to be put anywhere."""
 
-    mask: Array  # (h,w,1) float32, 0 to 1
+    def __init__(self, mask: Array, color: Color | Array) -> None:
+        """Of `color`, one or (h,w,3), where `mask` (h,w,1) is 1."""
+        self.size = mask.shape[1], mask.shape[0]  # px
+        self._keep = np.ascontiguousarray(np.broadcast_to(1 - mask, (*mask.shape[:2], 3)), np.float32)
+        self._add = (mask * np.asarray(color, np.float32) + 0.5).astype(np.float32)
 
-    def put(self, canvas: Array, x: int, y: int, color: Color) -> None:
+    def put(self, canvas: Array, x: int, y: int) -> None:
         """Draw with the upper left corner at x, y px; what lies outside is cut off."""
-        height, width = self.mask.shape[:2]
+        width, height = self.size
         left, top = max(0, -x), max(0, -y)
         right, bottom = min(width, canvas.shape[1] - x), min(height, canvas.shape[0] - y)
         if right <= left or bottom <= top:
             return
-        mask = self.mask[top:bottom, left:right]
         part = canvas[y + top : y + bottom, x + left : x + right]
-        part[:] = part + mask * (np.array(color, np.float32) - part)
+        part[:] = part * self._keep[top:bottom, left:right] + self._add[top:bottom, left:right]
 
 
 @lru_cache(maxsize=512)
-def label(text: str, size: int, weight: int = 400) -> Label:
-    """The text set in OpenCV's own sans-serif letters, `size` px high."""
+def letters(text: str, size: int, weight: int = 400) -> Array:
+    """(h,w,1) float32, 0 to 1: the text in OpenCV's own sans-serif letters, `size` px high."""
     face = cv2.FontFace("sans")
     width = max(1, cv2.getTextSize((10_000, 1000), text, (0, 0), face, size, weight)[2])
     canvas = np.zeros((round(size * 1.5), width + 4, 3), np.uint8)
     cv2.putText(canvas, text, (1, round(size * 1.1)), (255, 255, 255), face, size, weight)
-    return Label(canvas[..., :1].astype(np.float32) / 255)
+    return canvas[..., :1].astype(np.float32) / 255
+
+
+@lru_cache(maxsize=256)
+def label(text: str, size: int, color: Color, weight: int = 400, shade: Color | None = None) -> Patch:
+    """The text in one colour, with a shade one pixel to the lower right if wanted."""
+    mask = letters(text, size, weight)
+    if shade is None:
+        return Patch(mask, color)
+    mask = np.pad(mask, ((0, 1), (0, 1), (0, 0)))
+    under = np.roll(mask, (1, 1), axis=(0, 1))
+    both = mask + under * (1 - mask)
+    tint = (mask * np.array(color) + under * (1 - mask) * np.array(shade)) / np.maximum(both, 1e-6)
+    return Patch(both, tint)
 
 
 def put_digits(canvas: Array, text: str, x: int, y: int, size: int, color: Color) -> None:
     """A text of digits whose letters stand still while they count: each takes the width of a zero."""
-    advance = label("0", size).mask.shape[1] - 3
-    for letter in text:
-        glyph = label(letter, size)
-        step = advance if letter.isdigit() else glyph.mask.shape[1] - 3
-        glyph.put(canvas, x + (step - glyph.mask.shape[1] + 3) // 2, y, color)
-        x += step
+    advance = letters("0", size).shape[1] - 3
+    glyphs = [letters(letter, size) for letter in text]
+    steps = [advance if letter.isdigit() else g.shape[1] - 3 for letter, g in zip(text, glyphs, strict=True)]
+    strip = np.zeros((glyphs[0].shape[0], sum(steps) + 8, 1), np.float32)
+    at = 2
+    for glyph, step in zip(glyphs, steps, strict=True):
+        place = strip[:, at + (step - glyph.shape[1] + 3) // 2 :][:, : glyph.shape[1]]
+        np.maximum(place, glyph[:, : place.shape[1]], out=place)
+        at += step
+    Patch(strip, color).put(canvas, x - 2, y)

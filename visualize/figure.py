@@ -10,14 +10,14 @@ import numpy as np
 
 from pipeline.results import Array, Motion3D, Scene
 from pipeline.skeletons import Skeleton, skeleton
-from visualize.draw import LEFT, MIDDLE, Color, capsules, colors, fill, label, mixed, side
+from visualize.draw import LEFT, MIDDLE, SHIFT, Color, capsules, colors, fill, label, mixed, side
 from visualize.view import BACKGROUND, Floor, View
 
 _CHUNK = 240  # frames projected at a time
 _SHADOW: Color = (27, 21, 18)
 _INK: Color = (22, 17, 14)
 _WHITE: Color = (255, 255, 255)
-_RING = np.stack([np.cos(np.arange(16) * np.pi / 8), np.sin(np.arange(16) * np.pi / 8)], -1)
+_RING = np.stack([np.cos(np.arange(12) * np.pi / 6), np.sin(np.arange(12) * np.pi / 6)], -1)
 _LIGHT = np.array([0.18, 0.10])  # m the shadow moves aside per metre of height
 
 # joint, joint, radius m at each; sides are added below
@@ -30,6 +30,8 @@ _LIMBS = (
     ("ankle", "heel", 0.032, 0.034),
     ("heel", "toe", 0.034, 0.024),
 )
+_SMALL = ("hand", "heel", "toe")  # limbs that end here are too small for a lit side
+_UNSHADED = ("hand", "heel", "neck_nose")  # and the shadows of these are lost in their neighbours'
 _TRUNK = (("thorax", "neck_nose", 0.042, 0.040), ("neck_nose", "head_top", 0.078, 0.084))
 _CORNERS = (("left_shoulder", 0.052), ("right_shoulder", 0.052), ("right_hip", 0.068), ("left_hip", 0.068))
 _HEAD = (0.38, 0.62)  # the part of neck_nose..head_top that the head's round ends are centred on
@@ -42,6 +44,8 @@ class _Body:
     ends: Array  # (B,2) joint indices
     radii: Array  # (B,2) m
     sides: Array  # (B,)
+    lit: Array  # (B,) bool
+    shaded: Array  # (B,) bool
     head: int  # the limb that is the head
     torso: list[int]  # joints of its corners
     spine: list[int]  # pelvis, spine, thorax
@@ -55,6 +59,8 @@ def _body(bones: Skeleton) -> _Body:
         ends=np.array(ends),
         radii=np.array([row[2:] for row in known]),
         sides=np.array([side(bones, *pair) for pair in ends]),
+        lit=np.array([not row[1].endswith(_SMALL) for row in known]),
+        shaded=np.array([not row[1].endswith(_UNSHADED) for row in known]),
         head=len(known) - 1,
         torso=bones.index(*(name for name, _ in _CORNERS)),
         spine=bones.index("pelvis", "spine", "thorax"),
@@ -63,19 +69,19 @@ def _body(bones: Skeleton) -> _Body:
 
 @dataclass(frozen=True)
 class _Shapes:
-    """One person's outlines in a chunk of frames; the last limb stands for the torso."""
+    """One person's outlines in a chunk of frames; the last part of the depths stands for the torso."""
 
     limbs: Array  # (F,B,N,2) int32, 1/16 px
     rims: Array  # the same, a little larger
     lights: Array  # the lit side of each limb
-    shadows: Array  # of limbs and head on the floor
-    torso_shadow: Array  # (F,4,2) px
-    torso: Array  # (F,4,2) px
-    torso_radii: Array  # (F,4) px
+    shadows: Array  # (F,S,N,2) of limbs and head on the floor
+    cast: Array  # (F,S) bool: which of these are known
+    torso: Array  # (F,3,M,2) int32, 1/16 px: points around its shadow, its rim and itself
     spine: Array  # (F,3,2) px
+    width: Array  # (F,) px, of the spine's line
     behind: Array  # (F,) bool: seen from behind
     depth: Array  # (F,B+1) m, NaN where not to be drawn
-    faint: Array  # (F,) bool: not observed
+    faint: Array  # (F,) 0 or 1: not observed
     tag: Array  # (F,2) px, where the name goes
 
 
@@ -85,22 +91,32 @@ class Figures:
     def __init__(self, scene: Scene, view: View) -> None:
         self._scene, self._view = scene, view
         self._bodies = [_body(skeleton(person.skeleton)) for person in scene.people]
+        self._inks = [_inks(number, body) for number, body in enumerate(self._bodies)]
         self._floor = Floor(view)
         self._rim = max(1.0, view.size[1] / 720 * 1.5)
+        self._first = 0
+        self._shapes: list[_Shapes | None] | None = None
 
     def panels(self, frames: Array | None = None) -> Iterator[Array]:
-        """The 3D view of each frame, (H,W,3) uint8 BGR, of all frames or of those given (increasing)."""
-        frames = np.arange(len(self._scene.clip.times)) if frames is None else frames
-        for start in range(0, len(frames), _CHUNK):
-            chunk = frames[start : start + _CHUNK]
+        """The 3D view of each frame, (H,W,3) uint8 BGR, of all frames or of those given."""
+        for frame in range(len(self._scene.clip.times)) if frames is None else frames:
+            canvas = np.empty((self._view.size[1], self._view.size[0], 3), np.uint8)
+            self.draw(canvas, int(frame))
+            yield canvas
+
+    def draw(self, canvas: Array, frame: int) -> None:
+        """Cover the canvas, (H,W,3) uint8 BGR of the view's size, with the 3D view of a frame."""
+        if self._shapes is None or not 0 <= frame - self._first < _CHUNK:
+            self._first = frame // _CHUNK * _CHUNK
+            chunk = np.arange(self._first, min(self._first + _CHUNK, len(self._scene.clip.times)))
             people = zip(self._scene.people, self._bodies, strict=True)
-            shapes = [self._shapes(person, body, chunk) for person, body in people]
-            for row, frame in enumerate(chunk):
-                yield self._draw(int(frame), row, shapes)
+            self._shapes = [self._outlines(person, body, chunk) for person, body in people]
+        self._floor.paint(canvas, frame)
+        self._people(canvas, frame - self._first, self._shapes)
 
     # ---- geometry, a chunk of frames at a time ------------------------------------------------------------------
 
-    def _shapes(self, person: Motion3D, body: _Body, frames: Array) -> _Shapes | None:
+    def _outlines(self, person: Motion3D, body: _Body, frames: Array) -> _Shapes | None:
         rows = np.minimum(np.searchsorted(person.frames, frames), len(person) - 1)
         present = person.frames[rows] == frames
         if not present.any():
@@ -108,20 +124,23 @@ class Figures:
         joints = np.where(present[:, None, None], person.joints[rows], np.nan).astype(np.float64)
         ends = _ends(joints, body)
         limbs, radii, depth = self._seen(ends, body.radii, frames)
-        inner = limbs - 0.3 * radii[..., None] * [0.8, 0.6]
-        torso, corners, torso_depth = self._seen(joints[:, body.torso], np.array([r for _, r in _CORNERS]), frames)
+        (a, b), (ra, rb) = np.moveaxis(limbs, 2, 0), np.moveaxis(radii, 2, 0)
+        bodies, rims = capsules(a, b, [(ra, rb), (ra + self._rim, rb + self._rim)])
+        a, b = a - 0.3 * ra[..., None] * [0.8, 0.6], b - 0.3 * rb[..., None] * [0.8, 0.6]
+        shadows = self._shadows(ends[:, body.shaded], body.radii[body.shaded], frames)
+        torso, width, torso_depth = self._torsos(joints[:, body.torso], frames)
         return _Shapes(
-            limbs=capsules(limbs[..., 0, :], limbs[..., 1, :], radii[..., 0], radii[..., 1]),
-            rims=capsules(limbs[..., 0, :], limbs[..., 1, :], radii[..., 0] + self._rim, radii[..., 1] + self._rim),
-            lights=capsules(inner[..., 0, :], inner[..., 1, :], 0.5 * radii[..., 0], 0.5 * radii[..., 1]),
-            shadows=self._shadows(ends, body, frames),
-            torso_shadow=self._view.project(_on_floor(joints[:, body.torso]), frames)[0],
+            limbs=bodies,
+            rims=rims,
+            lights=capsules(a, b, [(0.5 * ra, 0.5 * rb)])[0],
+            shadows=shadows,
+            cast=shadows.any(axis=(2, 3)),
             torso=torso,
-            torso_radii=corners,
             spine=self._view.project(joints[:, body.spine], frames)[0],
+            width=width,
             behind=self._from_behind(joints, body, frames),
-            depth=np.concatenate([depth.mean(-1), torso_depth.mean(-1, keepdims=True)], axis=1),
-            faint=~person.observed[rows],
+            depth=np.concatenate([np.where(bodies.any(axis=(2, 3)), depth.mean(-1), np.nan), torso_depth], axis=1),
+            faint=(~person.observed[rows]).astype(int),
             tag=self._tags(joints, frames),
         )
 
@@ -130,9 +149,23 @@ class Figures:
         pixels, depth = self._view.project(points, frames)
         return pixels, radii * self._view.focal / depth, depth
 
-    def _shadows(self, ends: Array, body: _Body, frames: Array) -> Array:
-        pixels, radii, _ = self._seen(_on_floor(ends), body.radii, frames)
-        return capsules(pixels[..., 0, :], pixels[..., 1, :], radii[..., 0], radii[..., 1])
+    def _shadows(self, ends: Array, radii: Array, frames: Array) -> Array:
+        pixels, radii, _ = self._seen(_on_floor(ends), radii, frames)
+        (a, b), (ra, rb) = np.moveaxis(pixels, 2, 0), np.moveaxis(radii, 2, 0)
+        return capsules(a, b, [(ra, rb)], 6)[0]
+
+    def _torsos(self, corners: Array, frames: Array) -> tuple[Array, Array, Array]:
+        """Points around a torso's shadow, rim and body (F,3,M,2), the width of its spine (F,) px and depth (F,1) m."""
+        thick = np.array([radius for _, radius in _CORNERS])
+        pixels, radii, depth = self._seen(corners, thick, frames)
+        shade, _, _ = self._seen(_on_floor(corners), thick, frames)
+        discs = ((shade, radii), (pixels, radii + self._rim), (pixels, radii))
+        points = np.stack([at[:, :, None] + r[..., None, None] * _RING for at, r in discs], axis=1)
+        points = points.reshape(len(frames), 3, -1, 2) * (1 << SHIFT)
+        fine = np.abs(points).max(axis=(1, 2, 3)) < 4e5  # NaN is not
+        points = np.where(fine[:, None, None, None], points, 0).round().astype(np.int32)
+        depth = np.where(fine, depth.mean(-1), np.nan)
+        return points, np.where(fine, 0.25 * radii.mean(-1), 0), depth[:, None]
 
     def _from_behind(self, joints: Array, body: _Body, frames: Array) -> Array:
         left = joints[:, body.torso[0]] - joints[:, body.torso[1]]
@@ -146,54 +179,56 @@ class Figures:
 
     # ---- one frame ------------------------------------------------------------------------------------------------
 
-    def _draw(self, frame: int, row: int, shapes: list[_Shapes | None]) -> Array:
-        canvas = self._floor.canvas(frame)
+    def _people(self, canvas: Array, row: int, shapes: list[_Shapes | None]) -> None:
         present = [(number, shape) for number, shape in enumerate(shapes) if shape is not None]
         order: list[tuple[float, int, int]] = []
         for number, shape in present:
             self._shadow(canvas, shape, row)
-            depth = shape.depth[row]
-            order += [(-depth[limb], number, int(limb)) for limb in np.flatnonzero(np.isfinite(depth))]
-        for _, number, limb in sorted(order):
-            shape = shapes[number]
-            if limb == shape.limbs.shape[1]:
-                self._torso(canvas, shape, row, number)
-            else:
-                self._limb(canvas, shape, row, number, limb)
+            order += [(-far, number, part) for part, far in enumerate(shape.depth[row].tolist()) if far == far]
+        for _, number, part in sorted(order):
+            shape, inks = shapes[number], self._inks[number][shapes[number].faint[row]]
+            if part == shape.limbs.shape[1]:
+                self._torso(canvas, shape, row, inks[part])
+                continue
+            tone, light = inks[part]
+            fill(canvas, shape.rims[row, part], _INK)
+            fill(canvas, shape.limbs[row, part], tone)
+            if self._bodies[number].lit[part]:
+                fill(canvas, shape.lights[row, part], light)
         for number, shape in present:
             if np.isfinite(shape.tag[row]).all():
                 self._tag(canvas, shape.tag[row], number)
-        return canvas
 
     def _shadow(self, canvas: Array, shape: _Shapes, row: int) -> None:
-        for outline in shape.shadows[row][shape.shadows[row].any(axis=(1, 2))]:
+        for outline in shape.shadows[row][shape.cast[row]]:
             fill(canvas, outline, _SHADOW)
-        if np.isfinite(shape.torso_shadow[row]).all():
-            fill(canvas, _hull(shape.torso_shadow[row], shape.torso_radii[row]), _SHADOW)
+        if shape.width[row]:
+            fill(canvas, cv2.convexHull(shape.torso[row, 0]), _SHADOW)
 
-    def _limb(self, canvas: Array, shape: _Shapes, row: int, number: int, limb: int) -> None:
-        tone = self._tone(number, int(self._bodies[number].sides[limb]), shape.faint[row])
-        fill(canvas, shape.rims[row, limb], _INK)
-        fill(canvas, shape.limbs[row, limb], tone)
-        fill(canvas, shape.lights[row, limb], mixed(tone, _WHITE, 0.22))
-
-    def _torso(self, canvas: Array, shape: _Shapes, row: int, number: int) -> None:
-        tone = self._tone(number, MIDDLE, shape.faint[row])
-        corners, radii = shape.torso[row], shape.torso_radii[row]
-        fill(canvas, _hull(corners, radii + self._rim), _INK)
-        fill(canvas, _hull(corners, radii), tone)
+    def _torso(self, canvas: Array, shape: _Shapes, row: int, inks: tuple[Color, Color]) -> None:
+        tone, light = inks
+        fill(canvas, cv2.convexHull(shape.torso[row, 1]), _INK)
+        fill(canvas, cv2.convexHull(shape.torso[row, 2]), tone)
         if np.isfinite(shape.spine[row]).all():
-            line = (shape.spine[row] * 16).round().astype(np.int32)
-            color = mixed(tone, _INK, 0.55) if shape.behind[row] else mixed(tone, _WHITE, 0.45)
-            cv2.polylines(canvas, [line], False, color, max(1, round(0.25 * radii.mean())), cv2.LINE_AA, 4)
-
-    def _tone(self, number: int, side: int, faint: bool) -> Color:
-        return mixed(colors(number)[side], BACKGROUND, 0.55 if faint else 0.0)
+            line = (shape.spine[row] * (1 << SHIFT)).round().astype(np.int32)
+            color = mixed(tone, _INK, 0.55) if shape.behind[row] else light
+            cv2.polylines(canvas, [line], False, color, max(1, round(shape.width[row])), cv2.LINE_AA, SHIFT)
 
     def _tag(self, canvas: Array, place: Array, number: int) -> None:
-        name = label(str(self._scene.people[number].id), max(10, round(self._view.size[1] / 40)), 600)
-        x, y = place[0] - name.mask.shape[1] / 2, place[1] - name.mask.shape[0]
-        name.put(canvas, round(x), round(y), colors(number)[LEFT])
+        size = max(10, round(self._view.size[1] / 40))
+        name = label(str(self._scene.people[number].id), size, colors(number)[LEFT], 600)
+        name.put(canvas, round(place[0] - name.size[0] / 2), round(place[1] - name.size[1]))
+
+
+def _inks(number: int, body: _Body) -> tuple[list[tuple[Color, Color]], ...]:
+    """Colour and light of each limb and, last, of the torso: where the person was seen, and where not."""
+
+    def of(share: float) -> list[tuple[Color, Color]]:
+        tones = [mixed(tone, BACKGROUND, share) for tone in colors(number)]
+        limbs = [(tones[side], mixed(tones[side], _WHITE, 0.22)) for side in body.sides]
+        return [*limbs, (tones[MIDDLE], mixed(tones[MIDDLE], _WHITE, 0.45))]
+
+    return of(0.0), of(0.55)
 
 
 def _on_floor(points: Array) -> Array:
@@ -208,9 +243,3 @@ def _ends(joints: Array, body: _Body) -> Array:
     ends[:, body.head, 0] = low + _HEAD[0] * (high - low)
     ends[:, body.head, 1] = low + _HEAD[1] * (high - low)
     return ends
-
-
-def _hull(corners: Array, radii: Array) -> Array:
-    """The outline around discs (4,2) px with radii (4,) px: (N,2) int32 in 1/16 px."""
-    points = (corners[:, None] + radii[:, None, None] * _RING).reshape(-1, 2) * 16
-    return cv2.convexHull(points.round().astype(np.int32))[:, 0]

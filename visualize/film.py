@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.files import atomic
 from pipeline.results import Array, ClipInfo, Scene
-from visualize.draw import LEFT, RIGHT, Color, colors, fill, label, put_digits
+from visualize.draw import LEFT, RIGHT, Color, Patch, colors, fill, label, letters, put_digits
 from visualize.encode import Film
 from visualize.figure import Figures
 from visualize.overlay import Overlay
@@ -50,11 +50,12 @@ def write_film(
     """
     path, info = Path(path), clip.info
     pictures = side_by_side(scene, clip, panel_height)
-    still = next(pictures)
-    height, width = still.shape[:2]
+    first = next(pictures)
+    height, width = first.shape[:2]
+    still = first.copy()
     try:
         with atomic(path) as temporary, Film(temporary, (width, height), info.times, info.fps) as film:
-            for done, picture in enumerate(itertools.chain([still], pictures), 1):
+            for done, picture in enumerate(itertools.chain([first], pictures), 1):
                 film.add(picture)
                 if progress:
                     progress(done)
@@ -65,23 +66,21 @@ def write_film(
 
 
 def side_by_side(scene: Scene, clip: Frames, panel_height: int = 720) -> Iterator[Array]:
-    """The film's frames, (H,W,3) uint8 BGR, each an array of its own."""
+    """The film's frames, (H,W,3) uint8 BGR; each is drawn over when the next is asked for."""
     height = panel_height // 2 * 2
     inner, left = _video_panel(scene.clip, height)
-    canvas_size = (left + height, height)
     figures = Figures(scene, view_of(scene, (height, height)))
     overlay, legend = Overlay(scene, inner), _Legend(scene, height)
-    x, y = (left - inner[0]) // 2, (height - inner[1]) // 2
+    canvas = np.zeros((height, left + height, 3), np.uint8)
+    y = (height - inner[1]) // 2
+    video, panel = canvas[y : y + inner[1], :left], canvas[:, left:]
     frames = clip.frames(0, None, inner)
     try:
-        for index, (picture, panel) in enumerate(zip(frames, figures.panels(), strict=True)):
-            canvas = np.empty((canvas_size[1], canvas_size[0], 3), np.uint8)
-            if inner != (left, height):
-                canvas[:, :left] = 0
-            canvas[y : y + inner[1], x : x + inner[0]] = picture
-            overlay.draw(canvas[y : y + inner[1], x : x + inner[0]], index)
-            legend.draw(panel, scene.clip.times[index])
-            canvas[:, left:] = panel
+        for index, (picture, time) in enumerate(zip(frames, scene.clip.times, strict=True)):
+            video[:] = picture
+            overlay.draw(video, index)
+            figures.draw(panel, index)
+            legend.draw(panel, time)
             yield canvas
     finally:
         close = getattr(frames, "close", None)
@@ -102,31 +101,38 @@ class _Legend:
     def __init__(self, scene: Scene, height: int) -> None:
         self._size = max(9, round(height / 36))
         self._margin = round(height / 30)
-        self._people = len(scene.people)
-        self._texts = [label("left", self._small, 400), label("right", self._small, 400)]
-
-    @property
-    def _small(self) -> int:
-        return max(8, round(self._size * 0.8))
+        small = max(8, round(self._size * 0.8))
+        bottom = height - self._margin - small
+        self._still = [(label("grid 1 m", small, _QUIET), self._margin, bottom)]
+        if scene.people:
+            sides = _sides(min(len(scene.people), 4), small)
+            self._still.append((sides, height - self._margin - sides.size[0], bottom))
+        else:
+            nobody = label("nobody was found", self._size, _QUIET)
+            self._still.append((nobody, (height - nobody.size[0]) // 2, height // 3))
 
     def draw(self, panel: Array, time: float) -> None:
-        margin, size = self._margin, self._size
-        put_digits(panel, f"{int(time // 60)}:{time % 60:06.3f}", margin, margin, size, _TEXT)
-        bottom = panel.shape[0] - margin - self._small
-        label("grid 1 m", self._small).put(panel, margin, bottom, _QUIET)
-        if not self._people:
-            nobody = label("nobody was found", size)
-            nobody.put(panel, (panel.shape[1] - nobody.mask.shape[1]) // 2, panel.shape[0] // 3, _QUIET)
-            return
-        x = panel.shape[1] - margin
-        for text, side in ((self._texts[1], RIGHT), (self._texts[0], LEFT)):
-            x -= text.mask.shape[1]
-            text.put(panel, x, bottom, _QUIET)
-            for person in reversed(range(min(self._people, 4))):
-                x -= round(self._small * 0.8)
-                center = x + self._small * 0.3, bottom + self._small * 0.75
-                _dot(panel, center, self._small * 0.3, colors(person)[side])
-            x -= self._small
+        put_digits(panel, f"{int(time // 60)}:{time % 60:06.3f}", self._margin, self._margin, self._size, _TEXT)
+        for patch, x, y in self._still:
+            patch.put(panel, x, y)
+
+
+def _sides(people: int, size: int) -> Patch:
+    """Dots in everyone's colours with the words left and right."""
+    words = [(letters(text, size), side) for text, side in (("left", LEFT), ("right", RIGHT))]
+    step = round(size * 0.8)
+    width = sum(word.shape[1] for word, _ in words) + 2 * people * step + size
+    mask, tint = np.zeros((*words[0][0].shape[:1], width, 1), np.float32), np.full((1, width, 3), _QUIET, np.float32)
+    dots = np.zeros((mask.shape[0], width, 3), np.uint8)
+    x = 0
+    for word, side in words:
+        for person in range(people):
+            _dot(dots, (x + size * 0.3, size * 0.75), size * 0.3, (255, 255, 255))
+            tint[:, x : x + step] = colors(person)[side]
+            x += step
+        mask[:, x : x + word.shape[1]] = word
+        x += word.shape[1] + size
+    return Patch(np.maximum(mask, dots[..., :1] / np.float32(255)), tint)
 
 
 def _dot(canvas: Array, center: tuple[float, float], radius: float, color: Color) -> None:

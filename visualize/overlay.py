@@ -14,6 +14,7 @@ from visualize.draw import FACE, LEFT, Color, capsules, colors, fill, label, mix
 _UNSEEN, _FAINT = 0.05, 0.4  # scores below which a bone is left out, or drawn thin and pale
 _INK: Color = (20, 16, 12)
 _PALE: Color = (150, 150, 150)
+_CORNERS = 5  # of the bones' round ends
 _CHUNK = 240
 
 
@@ -24,7 +25,8 @@ class _Lines:
     first: int
     bones: Array  # (F,B,N,2) int32, 1/16 px
     rims: Array  # the same, a little larger
-    faint: Array  # (F,B) bool
+    known: Array  # (F,B) bool
+    faint: Array  # (F,B) 0 or 1
     tag: Array  # (F,2) px
 
 
@@ -50,23 +52,21 @@ class Overlay:
             self._person(canvas, lines, row - lines.first, number)
 
     def _person(self, canvas: Array, lines: _Lines, row: int, number: int) -> None:
-        bones, faint = lines.bones[row], lines.faint[row]
-        drawn = np.flatnonzero(bones.any(axis=(1, 2)))
+        bones, rims, faint = lines.bones[row], lines.rims[row], lines.faint[row]
+        drawn = np.flatnonzero(lines.known[row]).tolist()
         for bone in drawn:
             if not faint[bone]:
-                fill(canvas, lines.rims[row, bone], _INK)
+                fill(canvas, rims[bone], _INK)
         for bone in drawn:
-            tone = self._tones[number][bone]
-            fill(canvas, bones[bone], mixed(tone, _PALE, 0.45) if faint[bone] else tone)
+            fill(canvas, bones[bone], self._tones[number][bone][faint[bone]])
         if np.isfinite(lines.tag[row]).all():
             self._tag(canvas, lines.tag[row], number)
 
     def _tag(self, canvas: Array, place: Array, number: int) -> None:
-        name = label(str(self._tracks[number].id), max(10, round(18 * self._unit)), 600)
-        x, y = round(place[0] - name.mask.shape[1] / 2), round(place[1] - name.mask.shape[0])
-        y = min(max(y, 0), canvas.shape[0])
-        name.put(canvas, x + 1, y + 1, _INK)
-        name.put(canvas, x, y, colors(number)[LEFT])
+        size = max(10, round(18 * self._unit))
+        name = label(str(self._tracks[number].id), size, colors(number)[LEFT], 600, _INK)
+        x, y = round(place[0] - name.size[0] / 2), round(place[1] - name.size[1])
+        name.put(canvas, x, min(max(y, 0), canvas.shape[0]))
 
     def _lines(self, track: Track2D, first: int) -> _Lines:
         rows = slice(first, first + _CHUNK)
@@ -80,7 +80,9 @@ class Overlay:
         width = self._widths(points)[:, None] * _thickness(bones.joints, pairs) * np.where(faint, 0.55, 1.0)
         rim = width + 0.9 * max(0.7, self._unit)
         a, b = ends[..., 0, :], ends[..., 1, :]
-        return _Lines(first, capsules(a, b, width, width), capsules(a, b, rim, rim), faint, self._above(points, scores))
+        outlines, rims = capsules(a, b, [(width, width), (rim, rim)], _CORNERS)
+        known = outlines.any(axis=(2, 3))
+        return _Lines(first, outlines, rims, known, faint.astype(int), self._above(points, scores))
 
     def _widths(self, points: Array) -> Array:
         """(F,) px: half a bone's thickness, in step with the person's height in the picture, without flicker."""
@@ -98,9 +100,11 @@ class Overlay:
         return np.stack([(low[:, 0] + high[:, 0]) / 2, low[:, 1] - lift], axis=-1)
 
 
-def _tones(track: Track2D, number: int) -> list[Color]:
+def _tones(track: Track2D, number: int) -> list[tuple[Color, Color]]:
+    """Each bone's colour, and its colour where it is faint."""
     bones = skeleton(track.skeleton)
-    return [colors(number)[side(bones, a, b)] for a, b in picture_bones(bones)]
+    tones = [colors(number)[side(bones, a, b)] for a, b in picture_bones(bones)]
+    return [(tone, mixed(tone, _PALE, 0.45)) for tone in tones]
 
 
 def _thickness(joints: tuple[str, ...], pairs: Array) -> Array:

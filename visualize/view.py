@@ -14,7 +14,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from pipeline.results import Array, Scene
-from visualize.draw import Color, fill, mixed
+from visualize.draw import SHIFT, Color, mixed
 
 FIELD_OF_VIEW = np.radians(34)
 _ELEVATION = np.radians(13)
@@ -133,27 +133,32 @@ class Floor:
 
     RADIUS = 5.0  # m at least
     RINGS = 5
+    LEVELS = 6  # of the grid's brightness
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._pose, self._canvas = -1, np.empty(0, np.uint8)
+        self._pose, self._drawn = -1, _sky(view.size)
         self._radius = max(self.RADIUS, 0.75 * float(view.distance.max()))
-        self._blank = _sky(view.size)
+        self._blank = self._drawn.copy()
         self._thickness = max(1, round(view.size[1] / 720))
+        self._lines: tuple[Array, list[Array]] | None = None
 
-    def canvas(self, frame: int) -> Array:
-        """A copy of the stage as seen in that frame, (H,W,3) uint8 BGR."""
+    def paint(self, canvas: Array, frame: int) -> None:
+        """Cover the whole canvas, (H,W,3) uint8 BGR, with the stage as seen in that frame."""
+        if self._view.hold == 1:
+            self._draw(canvas, frame)
+            return
         pose = frame // self._view.hold
         if pose != self._pose:
-            self._pose, self._canvas = pose, self._draw(frame)
-        return self._canvas.copy()
+            self._draw(self._drawn, frame)
+            self._pose = pose
+        canvas[:] = self._drawn
 
-    def _draw(self, frame: int) -> Array:
-        canvas = self._blank.copy()
+    def _draw(self, canvas: Array, frame: int) -> None:
+        canvas[:] = self._blank
         center = self._view.target[frame] * [1, 1, 0]
         self._disc(canvas, center, frame)
         self._grid(canvas, center, frame)
-        return canvas
 
     def _disc(self, canvas: Array, center: Array, frame: int) -> None:
         angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
@@ -162,20 +167,30 @@ class Floor:
         pixels, _ = self._view.project((center + radii[:, None, None] * circle)[None], np.array([frame]))
         for ring, outline in enumerate(pixels[0]):
             if np.isfinite(outline).all():
-                tone = mixed(BACKGROUND, _STAGE, (ring + 1) / self.RINGS)
-                fill(canvas, (outline * 16).round().astype(np.int32), tone)
+                tone = mixed(BACKGROUND, _STAGE, (ring + 1) / self.RINGS)  # steps too small to need soft edges
+                cv2.fillConvexPoly(canvas, (outline * 16).round().astype(np.int32), tone, cv2.LINE_8, SHIFT)
 
     def _grid(self, canvas: Array, center: Array, frame: int) -> None:
         """Lines through all whole metres, fading towards the rim."""
-        ends, fade = _segments(center, self._radius)
-        pixels, _ = self._view.project(ends[None], np.array([frame]))
-        lines = (pixels[0] * 16).round()
-        visible = np.isfinite(lines).all(axis=(1, 2)) & (np.abs(lines) < 3e5).all(axis=(1, 2))
-        level = np.ceil(fade * 6).astype(int)
-        for strength in range(1, 7):
-            chosen = lines[visible & (level == strength)].astype(np.int32)
-            color = mixed(_STAGE, _LINE, strength / 6)
-            cv2.polylines(canvas, list(chosen), False, color, self._thickness, cv2.LINE_AA, 4)
+        levels = self._levels(center)
+        pixels, _ = self._view.project(np.concatenate(levels)[None], np.array([frame]))
+        low, high = pixels[0].min(axis=1), pixels[0].max(axis=1)
+        visible = ((high > 0) & (low < self._view.size)).all(axis=1) & (np.abs(pixels[0]) < 2e4).all(axis=(1, 2))
+        lines = np.where(visible[:, None, None], pixels[0] * (1 << SHIFT), 0).round().astype(np.int32)
+        start = 0
+        for strength, ends in enumerate(levels, 1):
+            rows = slice(start, start + len(ends))
+            start += len(ends)
+            color = mixed(_STAGE, _LINE, strength / self.LEVELS)
+            cv2.polylines(canvas, lines[rows][visible[rows]], False, color, self._thickness, cv2.LINE_AA, SHIFT)
+
+    def _levels(self, center: Array) -> list[Array]:
+        """Ends (N,2,3) m of the grid's lines for each brightness, the faintest first."""
+        if self._lines is None or not np.array_equal(self._lines[0], center):
+            ends, fade = _segments(center, self._radius)
+            level = np.ceil(fade * self.LEVELS)
+            self._lines = center, [ends[level == strength] for strength in range(1, self.LEVELS + 1)]
+        return self._lines[1]
 
 
 def _sky(size: tuple[int, int]) -> Array:
