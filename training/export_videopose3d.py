@@ -133,7 +133,7 @@ bytes = {bytes}
 sha256 = "{sha256}"
 licence = "Apache-2.0"
 licence_url = "https://www.apache.org/licenses/LICENSE-2.0"
-trained_on = "CMU, Mesh2Motion and jl_motionmatching motion capture, seen by random virtual cameras"
+trained_on = "CMU, Mesh2Motion and jl_motionmatching motion capture and acted motions, seen by random virtual cameras"
 acknowledgement = """The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with \
 funding from NSF EIA-0196217."""
 data_licences = "CMU: free for all uses; Mesh2Motion/Quaternius: CC0; jl_motionmatching: MIT"
@@ -154,7 +154,7 @@ safetensors_sha256 = "{safetensors_sha256}"
 kind = "repository"
 path = "checkpoints/{file}"
 
-# P-MPJPE over joints 0-16 in mm on test subjects never trained on; 2D exact and with a detector's noise.
+# Errors over joints 0-16 in mm on test subjects never trained on; 2D exact and with noise.
 [accuracy]
 {accuracy}
 '''
