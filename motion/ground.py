@@ -3,8 +3,9 @@
 Unknown are the up direction (two angles) and, per person, the camera's height above the floor measured with that
 person's scale. Residuals, each over its expected error: every stance of a foot against the plane; every person's mean
 axis against up; the camera's pitch and roll against level. A stance is far less sure along its viewing ray than
-across, so its error is taken along the plane's normal: a lone standing person then says little about the tilt, a walk
-in depth says much, and without feet the prior remains.
+across, so its error is taken along the plane's normal. Each heel and toe may also be lifted too high or low throughout:
+who stands or squats on one spot then says little about the tilt, however long; a walk in depth or a turn says much;
+and without feet the prior remains.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from motion.stance import stances
 from pipeline.results import Array
 from pipeline.skeletons import Skeleton
 
-PITCH, ROLL = np.radians(20.0), np.radians(10.0)
-BODY = np.radians(7.0)  # how far a person's mean axis leans, lifting included
+PITCH, ROLL = np.radians(12.0), np.radians(10.0)
+BODY = np.radians(10.0)  # how far a person's mean axis leans, lifting included
 STANCE_M, STANCE_SHARE = 0.04, 0.03  # error of a stance: in any direction, and along the ray as share of the distance
+FOOT_M = 0.015  # how far a lifter sees one heel or toe too high or low throughout a clip
 STANCE_S = 1.0  # a longer stance is several
 OUTLIER = 2.0  # expected errors from which a stance counts less and less (Cauchy): steps, roofs, wrong contacts
 MOST = 600  # stances per person that are used
@@ -33,6 +35,7 @@ class Evidence:
 
     points: Array  # (N,3) m
     weights: Array  # (N,) in [0,1]
+    foot: Array  # (N,) which heel or toe
     rest: float  # m above the floor
     axis: Array  # (3,) unit, or NaN
 
@@ -52,15 +55,17 @@ def gather_evidence(
     joints: Array, feet: list[int], rest: float, contact: Array, times: Array, skeleton: Skeleton
 ) -> Evidence:
     """From joints (T,K,3) m in camera axes and contact (T,F) in [0,1], visibility included."""
-    points, weights = [], []
+    points, weights, foot = [], [], []
     for column, joint in enumerate(feet):
         for begin, end in stances(contact[:, column], times, STANCE_S):
             share = contact[begin:end, column]
             points.append(np.average(joints[begin:end, joint], axis=0, weights=share))
             weights.append(share.mean())
+            foot.append(column)
     every = max(1, -(-len(points) // MOST))
     picked = np.array(points).reshape(-1, 3)[::every]
-    return Evidence(picked, np.array(weights)[::every], rest, body_axis(joints, skeleton))
+    which = np.array(foot, int)[::every]
+    return Evidence(picked, np.array(weights)[::every], which, rest, body_axis(joints, skeleton))
 
 
 def body_axis(joints: Array, skeleton: Skeleton) -> Array:
@@ -90,6 +95,7 @@ def _fit_from(start: Array, people: list[Evidence], axes: list[Array]) -> tuple[
     basis = np.linalg.svd(start[None])[2][1:]  # (2,3) directions of tilt
     standing = [k for k, person in enumerate(people) if len(person.points)]
     first = [float(np.median(people[k].rest - people[k].points @ start)) for k in standing]
+    points = sum(int(people[k].foot.max()) + 1 for k in standing)
 
     def up_of(x: Array) -> Array:
         tilted = start + x[:2] @ basis
@@ -99,20 +105,26 @@ def _fit_from(start: Array, people: list[Evidence], axes: list[Array]) -> tuple[
         up = up_of(x)
         parts = [[np.arcsin(np.clip(up[2], -1, 1)) / PITCH, np.arctan2(up[0], -up[1]) / ROLL]]
         parts += [(up - axis) / (BODY * max(1.0, np.sqrt(len(axes) / 3))) for axis in axes]
-        parts += [_plane_residuals(people[k], up, h) for k, h in zip(standing, x[2:], strict=True)]
+        biases = x[2 + len(standing) :]
+        parts.append(biases / FOOT_M)
+        for k, h in zip(standing, x[2:], strict=False):
+            count = int(people[k].foot.max()) + 1
+            parts.append(_plane_residuals(people[k], up, h, biases[:count]))
+            biases = biases[count:]
         return np.concatenate(parts)
 
-    found = least_squares(residuals, np.array([0.0, 0.0, *first]), x_scale="jac")
+    found = least_squares(residuals, np.array([0.0, 0.0, *first, *np.zeros(points)]), x_scale="jac")
     normal = found.jac.T @ found.jac
     tilt = float(np.sqrt(np.trace(np.linalg.pinv(normal)[:2, :2])))
+    sure = 1 / np.sqrt(np.diag(normal)[2:][: len(standing)])
     heights, errors = np.full(len(people), np.nan), np.full(len(people), np.nan)
     scatter = [float(np.std(people[k].points @ up_of(found.x))) for k in standing]  # large where the ground has steps
-    heights[standing], errors[standing] = found.x[2:], np.hypot(1 / np.sqrt(np.diag(normal)[2:]), scatter)
+    heights[standing], errors[standing] = found.x[2:][: len(standing)], np.hypot(sure, scatter)
     return float(found.cost), Floor(up_of(found.x), heights, errors, tilt, sum(len(p.points) for p in people))
 
 
-def _plane_residuals(person: Evidence, up: Array, height: float) -> Array:
-    above = person.points @ up + height - person.rest
+def _plane_residuals(person: Evidence, up: Array, height: float, bias: Array) -> Array:
+    above = person.points @ up + height - person.rest - bias[person.foot]
     spread = np.sqrt(STANCE_M**2 + (STANCE_SHARE * (person.points @ up)) ** 2)
     off = above / spread
     return np.sqrt(person.weights) * OUTLIER * np.sqrt(np.log1p((off / OUTLIER) ** 2)) * np.sign(off)
