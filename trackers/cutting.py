@@ -1,4 +1,8 @@
-"""Cut tracklets where two people were so close that the link may be wrong; the stitching decides there again."""
+"""Cut tracklets where the link may be wrong; the stitching decides there again.
+
+That is where two people were very close, and where the look changes as much as between two people: a detector that
+follows somebody may slide onto another one who passes.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.results import Array
+from trackers.appearance import jumps
 from trackers.linking import Tracklet
 from trackers.pool import Pool
 
@@ -29,7 +34,8 @@ def cut(pool: Pool, tracklets: list[Tracklet]) -> list[Piece]:
     for tracklet in tracklets:
         rows = np.array(tracklet.rows)
         clean = np.array(tracklet.rival) < NEAR
-        for part in np.split(np.arange(len(rows)), _doubtful(pool.time[rows], np.array(tracklet.margin))):
+        margin = np.minimum(tracklet.margin, 1 - jumps(pool, rows))
+        for part in np.split(np.arange(len(rows)), _doubtful(pool.time[rows], margin)):
             pieces.append(Piece(rows[part], clean[part]))
     return sorted(pieces, key=lambda p: int(p.rows[0]))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.results import Array
+from trackers.appearance import typical
 from trackers.cutting import Piece
 from trackers.linking import DRIFT
 from trackers.pool import Pool
@@ -30,6 +31,7 @@ POSE_GAP_S = 0.2  # up to this gap the pose itself is evidence
 POSE_WORTH = 8.0
 PROPORTION_SPREAD = 0.12  # of log limb lengths between two views of one person
 APPEARANCE_WORTH = 6.0
+UNKNOWN_LOOK = 0.5  # distance that stands for a look nobody saw
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Strand:
     heads: list[tuple]  # the fields of `Ends` for each of WINDOWS_S
     tails: list[tuple]
     limbs: Array | None  # (L,) typical log lengths
-    look: Array | None  # (D,) typical appearance
+    look: Array | None  # (D,) typical look, NaN where nobody could see it
 
 
 def strand(pool: Pool, piece: Piece, track: Piece | None = None) -> Strand:
@@ -64,10 +66,8 @@ def strand(pool: Pool, piece: Piece, track: Piece | None = None) -> Strand:
     before, after = Piece(whole.rows[:until], whole.clean[:until]), Piece(whole.rows[since:], whole.clean[since:])
     tails = [_end_state(pool, before, -1, window) for window in WINDOWS_S]
     heads = [_end_state(pool, after, 0, window) for window in WINDOWS_S]
-    own = piece.rows[piece.clean] if piece.clean.any() else piece.rows
     limbs = None if pool.proportions is None else np.median(pool.proportions[piece.rows], axis=0)
-    look = None if pool.appearance is None else np.median(pool.appearance[own], axis=0)
-    return Strand(piece, heads, tails, limbs, look)
+    return Strand(piece, heads, tails, limbs, typical(pool, piece.rows))
 
 
 def _end_state(pool: Pool, piece: Piece, side: int, window_s: float) -> tuple:
@@ -97,7 +97,7 @@ def costs(pool: Pool, strands: list[Strand], a: Array, b: Array, size: tuple[int
     states = [(ends([s.tails[k] for s in strands]), ends([s.heads[k] for s in strands])) for k in range(len(WINDOWS_S))]
     tails, heads = states[0]
     cost = np.min([_motion(*state, a, b) for state in states], axis=0) + _pose(pool, tails, heads, a, b)
-    cost += _proportions(strands, a, b) + _appearance(pool, strands, a, b)
+    cost += _proportions(strands, a, b) + _appearance(strands, a, b)
     return cost - INSIDE_WORTH * (_inside(tails, size)[a] + _inside(heads, size)[b])
 
 
@@ -139,19 +139,13 @@ def _proportions(strands: list[Strand], a: Array, b: Array) -> Array:
     return ((typical[a] - typical[b]) ** 2).mean(1) / PROPORTION_SPREAD**2
 
 
-def _appearance(pool: Pool, strands: list[Strand], a: Array, b: Array) -> Array:
-    """Distance of the typical appearances, relative to how far apart people seen at the same time are."""
+def _appearance(strands: list[Strand], a: Array, b: Array) -> Array:
+    """By the distance of the typical looks, where two people are 1 apart."""
     if strands[0].look is None:
         return np.zeros(len(a))
     look = np.stack([s.look for s in strands])
-    begin = pool.time[[s.piece.rows[0] for s in strands]]
-    end = pool.time[[s.piece.rows[-1] for s in strands]]
-    together = np.triu((begin[:, None] <= end[None]) & (begin[None] <= end[:, None]), 1).nonzero()
-    apart = np.linalg.norm(look[together[0]] - look[together[1]], axis=-1)
-    usual = float(np.median(apart)) if len(apart) else 0.0
-    if usual <= 0:
-        return np.zeros(len(a))
-    return APPEARANCE_WORTH * np.minimum(np.linalg.norm(look[a] - look[b], axis=-1) / usual, 1.5) ** 2
+    apart = np.nan_to_num(np.linalg.norm(look[a] - look[b], axis=-1), nan=UNKNOWN_LOOK)
+    return APPEARANCE_WORTH * np.minimum(apart, 1.5) ** 2
 
 
 def _inside(ends: Ends, size: tuple[int, int]) -> Array:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.results import Array, Detections, Track2D
+from trackers.appearance import with_looks
 from trackers.cutting import Piece, cut
 from trackers.linking import link
 from trackers.pool import Pool, gather
@@ -53,7 +54,9 @@ class OfflineTracker:
         if pool is None:
             return []
         times = np.asarray(times, float)
-        pieces = stitch(pool, cut(pool, link(pool, times)), self.max_gap_s, size)
+        tracklets = link(pool, times)
+        pool = with_looks(pool, tracklets)
+        pieces = stitch(pool, cut(pool, tracklets), self.max_gap_s, size)
         pieces = [piece for piece in _without_coinciding(pool, pieces) if self._is_person(pool, piece, times)]
         pieces.sort(key=lambda piece: -_prominence(pool, piece))
         return [_as_track(pool, piece, number) for number, piece in enumerate(pieces, 1)]

@@ -42,6 +42,7 @@ class Pool:
     world: Array | None
     appearance: Array | None
     proportions: Array | None  # (N,L) log lengths of limbs in metres, from `world`
+    look: Array | None = None  # (N,D) scaled appearance where it shows the person alone, else NaN (appearance.py)
 
     def __len__(self) -> int:
         return len(self.frame)
