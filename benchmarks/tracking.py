@@ -4,8 +4,9 @@
 
 Four studio actors who hide each other again and again, rendered and detected as any clip is, and as an ideal detector
 with noise and dropouts would see them. In each frame actors and tracks are matched by the mean distance of their
-keypoints; a switch is an actor whose track is not the one of the last frame with a match. For the real clips, which
-have no truth, the tracks themselves are listed.
+keypoints; as CLEAR MOT counts (Bernardin and Stiefelhagen 2008), an actor keeps the track of the last match while it is
+near enough, and a switch is an actor whose track is another one than at the last match. For the real clips, which have
+no truth, the tracks themselves are listed.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ def count(tracks: Sequence[Track2D], truth: Truth, camera: int = 0) -> Count:
     for frame in range(len(truth.times)):
         here = [t for t in tracks if 0 <= frame - t.frames[0] < len(t) and t.observed[frame - t.frames[0]]]
         found = np.array([t.keypoints[frame - t.frames[0]] for t in here]).reshape(-1, truth.keypoints.shape[-2], 2)
-        partner = match(truth.keypoints[camera, :, frame], found)
+        partner = match(truth.keypoints[camera, :, frame], found, [last.get(a) for a in range(len(truth.ids))],
+                        [t.id for t in here])  # fmt: skip
         for actor, k in partner.items():
             switches += last.setdefault(actor, here[k].id) != here[k].id
             last[actor] = here[k].id
@@ -94,14 +96,20 @@ def count(tracks: Sequence[Track2D], truth: Truth, camera: int = 0) -> Count:
     return Count(len(tracks), switches, missed, false, int(in_view.sum()))
 
 
-def match(actors: Array, found: Array) -> dict[int, int]:
-    """(A,J,2), (F,J,2) px -> which of `found` is which actor, where it is near enough to be anyone."""
+def match(actors: Array, found: Array, last: Sequence[int | None], ids: Sequence[int]) -> dict[int, int]:
+    """(A,J,2), (F,J,2) px -> which of `found` is which actor, where it is near enough to be anyone.
+
+    Args:
+        last: (A,) the track that each actor had last.
+        ids: (F,) the tracks that `found` belong to.
+    """
     if not len(found):
         return {}
     apart = np.nanmean(np.linalg.norm(actors[:, None] - found[None], axis=-1), axis=-1)
-    apart = apart / np.ptp(actors[..., 1], axis=1)[:, None]
-    pairs = zip(*linear_sum_assignment(np.minimum(np.nan_to_num(apart, nan=1.0), NEAR)), strict=True)
-    return {int(a): int(k) for a, k in pairs if apart[a, k] < NEAR}
+    apart = np.nan_to_num(apart / np.ptp(actors[..., 1], axis=1)[:, None], nan=NEAR)
+    kept = np.array([[one == other for other in ids] for one in last])
+    cost = np.minimum(apart, NEAR) - len(ids) * (kept & (apart < NEAR))
+    return {int(a): int(k) for a, k in zip(*linear_sum_assignment(cost), strict=True) if apart[a, k] < NEAR}
 
 
 def real(detector: BlazePose, paths: Sequence[Path]) -> None:
