@@ -19,8 +19,8 @@ from motion.stance import stances
 from pipeline.results import Array
 from pipeline.skeletons import Skeleton
 
-PITCH, ROLL = np.radians(12.0), np.radians(10.0)
-BODY = np.radians(10.0)  # how far a person's mean axis leans, lifting included
+PITCH, ROLL = np.radians(18.0), np.radians(10.0)
+BODY = np.radians(9.0)  # how far a person's mean axis leans, lifting included
 STANCE_M, STANCE_SHARE = 0.04, 0.03  # error of a stance: in any direction, and along the ray as share of the distance
 FOOT_M = 0.015  # how far a lifter sees one heel or toe too high or low throughout a clip
 STANCE_S = 1.0  # a longer stance is several

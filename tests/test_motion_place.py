@@ -48,10 +48,12 @@ def test_exact_input_gives_the_truth(name, pitch):
     camera = people.look(pitch, 1.5 if pitch < 20 else 3.0)
     placed = run(joints, camera, contacts)
     assert root_error(placed, joints, camera).mean() < 0.02
-    assert up_error_deg(placed.camera, camera) < 3
+    undecided = name in ("across", "still")  # on one line or spot feet say little: the prior holds the camera level
+    assert up_error_deg(placed.camera, camera) < (5 if undecided else 1)
     feet = placed.motions[0].joints[:, 17:21, 2][contacts > 0.5]
     assert abs(feet.mean() - people.SOLE) < 0.01
-    assert abs(placed.camera.camera_to_world[2, 3] - camera.camera_to_world[2, 3]) < 0.25
+    height = placed.camera.camera_to_world[2, 3] - camera.camera_to_world[2, 3]
+    assert abs(height) < (0.45 if undecided else 0.05)
     assert placed.quality["floor"] == "feet"
 
 
