@@ -31,17 +31,20 @@ def ahead(make: Callable[[], Iterator[T]], depth: int) -> Iterator[T]:
         return False
 
     def work() -> None:
-        inner = make()
+        inner = None
         try:
+            inner = make()
             for item in inner:
                 if not put(item):
                     break
         except BaseException as error:  # raised again in the consumer's thread
             failure.append(error)
-        finally:
-            close = getattr(inner, "close", None)
-            if close:
+        try:
+            if close := getattr(inner, "close", None):
                 close()
+        except BaseException as error:
+            failure.append(error)
+        finally:
             put(_END)
 
     thread = threading.Thread(target=work, name="ahead", daemon=True)

@@ -132,7 +132,8 @@ class _Pictures:
         self.files = files
         height, width = _load(files[0]).shape[:2]
         times = np.arange(len(files)) / fps
-        self.info = ClipInfo(str(path), width, height, times, float(fps))
+        told = (f"pictures carry no times; shown at {fps:g} frames per second",) if len(files) > 1 else ()
+        self.info = ClipInfo(str(path), width, height, times, float(fps), warnings=told)
 
     def pictures(self, start: int, stop: int, size: tuple[int, int] | None, planes: bool = False) -> Iterator[Array]:
         expected = self.info.width, self.info.height

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 from pipeline.results import ClipInfo
-from pipeline.sources import IMAGES
+from pipeline.sources import IMAGES, natural
 
 _WIDTH_35MM, _HEIGHT_35MM = 36.0, 24.0  # mm
 _EXIF_IFD, _FOCAL_35MM = 0x8769, 0xA405  # tags of TIFF/EXIF
@@ -20,7 +20,7 @@ def focal_from_metadata(path: str | Path, info: ClipInfo) -> float | None:
     """
     path = Path(path)
     if path.is_dir():
-        path = next((p for p in sorted(path.iterdir()) if p.suffix.lower() in IMAGES), path)
+        path = next((p for p in sorted(path.iterdir(), key=natural) if p.suffix.lower() in IMAGES), path)
     millimetres = _of_picture(path) if path.suffix.lower() in IMAGES else _of_video(path)
     if not millimetres or not 5 <= millimetres <= 2000:
         return None

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.ahead import ahead
 from pipeline.clip import open_clip
 from pipeline.errors import InputError
 from pipeline.metadata import focal_from_metadata
@@ -389,6 +390,8 @@ def test_folder_of_pictures_is_sorted_naturally(tmp_path):
     assert clip.info.fps == 25
     assert bar(clip.read(4)) == 10
     assert [frame.shape for frame in clip.frames(2, 4, size=(48, 32))] == [(32, 48, 3)] * 2
+    assert clip.info.warnings == ("pictures carry no times; shown at 25 frames per second",)
+    assert open_clip(tmp_path / "frame_0.png").info.warnings == ()
 
 
 def test_picture_of_another_size_in_a_folder(tmp_path):
@@ -423,12 +426,24 @@ def exif(order, millimetres):
     return b"Exif\0\0" + body
 
 
+def write_with_focal(path, millimetres, order="<"):
+    data = cv2.imencode(".jpg", picture(3, 300, 200))[1].tobytes()
+    block = exif(order, millimetres)
+    path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:])
+    return data, block
+
+
+def test_focal_length_is_that_of_the_first_picture(tmp_path):
+    write_with_focal(tmp_path / "frame_10.jpg", 50)
+    write_with_focal(tmp_path / "frame_9.jpg", 28)
+    info = open_clip(tmp_path).info
+    assert focal_from_metadata(tmp_path, info) == focal_from_metadata(tmp_path / "frame_9.jpg", info)
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_focal_length_of_a_picture(tmp_path, order):
-    data = cv2.imencode(".jpg", picture(3, 300, 200))[1].tobytes()
-    block = exif(order, 28)
     path = tmp_path / "a.jpg"
-    path.write_bytes(data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:])
+    data, block = write_with_focal(path, 28, order)
     info = open_clip(path).info
     assert focal_from_metadata(path, info) == pytest.approx(28 / 36 * 300)
     assert focal_from_metadata(tmp_path, info) == pytest.approx(28 / 36 * 300)
@@ -476,6 +491,34 @@ def test_errors_travel_out_of_the_thread(whole, tmp_path):
     path.unlink()
     with pytest.raises(InputError):
         list(clip.frames())
+    assert not ahead_threads()
+
+
+def test_a_maker_that_fails_is_heard():
+    def make():
+        raise OSError("no such thing")
+
+    with pytest.raises(OSError, match="no such thing"):
+        list(ahead(make, 2))
+
+
+def test_a_close_that_fails_ends_the_items_all_the_same():
+    class Items:
+        left = iter((1, 2))
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            return next(self.left)
+
+        def close(self):
+            raise OSError("cannot close")
+
+    items = ahead(Items, 2)
+    assert [next(items), next(items)] == [1, 2]
+    with pytest.raises(OSError, match="cannot close"):
+        next(items)
     assert not ahead_threads()
 
 
