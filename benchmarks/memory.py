@@ -9,7 +9,6 @@ encoding; each run is a process of its own and writes everything that a run writ
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -60,7 +59,13 @@ def repeat(source: Path, target: Path, seconds: float) -> int:
 
 
 def peak_memory(command: list[str]) -> float:
-    """Run a command and return the peak resident memory of the largest child so far, in MB."""
+    """Run a command and return the peak resident memory of the largest child so far, in MB. Ends where none tells."""
+    try:
+        import resource
+    except ImportError as error:
+        raise SystemExit(
+            "error: this system does not tell how much memory a process used; run it on Linux or macOS"
+        ) from error
     subprocess.run(command, check=True)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
 

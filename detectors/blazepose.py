@@ -27,7 +27,7 @@ class BlazePose:
     """Finds and follows everybody in a clip.
 
     Args:
-        threads: CPU threads of the networks; 0 takes as many as there are cores, at most 8.
+        threads: CPU threads of the networks; 0 takes as many as this process may use, at most 8.
 
     Attributes:
         device: what the networks really run on, as the runtime reports it.
@@ -41,7 +41,7 @@ class BlazePose:
     weights = ("blazepose-detection", "blazepose-landmark-full")
 
     def __init__(self, threads: int = 0) -> None:
-        self._networks = Networks(threads or min(os.cpu_count() or 1, 8))
+        self._networks = Networks(threads or min(_cores(), 8))
         self.device = self._networks.device
 
     def detect(self, clip: Any, progress: Callable[[int], None] | None = None) -> list[Detections]:
@@ -72,6 +72,11 @@ def _gather(chains: Sequence[Chain], index: int) -> Detections:
         following=np.array([chain.id for chain in here], dtype=np.int32),
         appearance=_stack([p.looks for p in poses], (SIZE,)),
     )
+
+
+def _cores() -> int:
+    """How many processors this process may run on; not every system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _stack(rows: Sequence[Any], shape: tuple[int, ...]) -> Array:
