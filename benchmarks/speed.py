@@ -72,9 +72,10 @@ def compare(path: Path, rounds: int, rival: subprocess.Popen) -> None:
     with open_clip(path) as clip:
         ours, usual, lean = (1000 * value for value in drawing_times(scene, clip.read(0)))
     print(
-        f"\ndrawing one film frame: {ours:.2f} ms of processor time; matplotlib {usual:.1f} ms ({usual / ours:.0f} times)"
+        f"\ndrawing one film frame, ms of processor time: ours {ours:.2f}, matplotlib's usual artists {usual:.1f}",
+        end="",
     )
-    print(f"with its usual artists, {lean:.1f} ms ({lean / ours:.0f} times) with one collection a layer", flush=True)
+    print(f" ({usual / ours:.0f} times), one collection a layer {lean:.1f} ({lean / ours:.0f} times)", flush=True)
 
 
 def _rival_round(rival: subprocess.Popen, path: Path) -> float:
