@@ -14,11 +14,17 @@ _LEG = (("hip", "knee"), ("knee", "ankle"))
 _TRUNK = (("pelvis", "spine"), ("spine", "thorax"), ("thorax", "neck_nose"), ("neck_nose", "head_top"))
 
 
+def measurable(joints: Array, skeleton: Skeleton) -> bool:
+    """Is every bone of (T,K,3) known in some frame? Without that there are no lengths."""
+    known = np.isfinite(joints).all(-1)
+    return all((known[:, child] & known[:, parent]).any() for parent, child in skeleton.bones)
+
+
 def bone_lengths(joints: Array, scores: Array, skeleton: Skeleton) -> Array:
     """(T,K,3) m, (T,K) -> (K,) m to the parent: weighted medians over time, left and right alike, 0 at the root.
 
     Raises:
-        ValueError: a bone is known in no frame.
+        ValueError: a bone is known in no frame (see `measurable`).
     """
     lengths = np.zeros(len(skeleton))
     for parent, child in skeleton.bones:

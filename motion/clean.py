@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from motion.bones import bone_lengths, repose
+from motion.bones import bone_lengths, measurable, repose
 from motion.feet import lock_feet
 from motion.filters import lowpass_known, runs
 from motion.gaps import fill
@@ -26,7 +26,7 @@ def clean(
     max_gap_s: float = MAX_GAP_S,
     feet: bool = True,
 ) -> list[Motion3D]:
-    """Everyone cleaned; ids, frames, contacts and `observed` stay.
+    """Everyone cleaned; ids, frames, contacts and `observed` stay. All NaN where a bone is known in no frame.
 
     Args:
         motions: frame "world".
@@ -47,9 +47,10 @@ def clean(
 def _clean_one(motion: Motion3D, clip_times: Array, cutoff_hz: float, max_gap_s: float, feet: bool) -> Motion3D:
     if motion.frame != "world":
         raise ValueError(f"person {motion.id}: cleaning works in the world, got {motion.frame!r}")
-    if not np.isfinite(motion.joints).all(-1).any():
-        return motion
     times, bones = clip_times[motion.frames], skeleton(motion.skeleton)
+    if not measurable(motion.joints, bones):
+        nowhere = np.full_like(motion.joints, np.nan)
+        return replace(motion, joints=nowhere, root=nowhere[:, 0], scores=np.zeros_like(motion.scores))
     root = motion.joints[:, :1].astype(float)
     parts = np.concatenate([root, motion.joints - root], axis=1)  # the path, then the pose about it
     parts, scores = fill(parts, np.concatenate([motion.scores[:, :1], motion.scores], 1), times, max_gap_s)

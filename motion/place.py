@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from motion.bones import bone_lengths, repose, stature
+from motion.bones import bone_lengths, measurable, repose, stature
 from motion.ground import Evidence, Floor, fit_floor, gather_evidence
 from motion.stance import feet_of, standing, still
 from motion.trajectory import Ground, Sight, sight, solve_path
@@ -73,7 +73,8 @@ def placement(
         height_m: standing height of the main person, heel to top of the head.
 
     Returns:
-        Motions in the world (NaN where the lifted pose is), the camera with `camera_to_world`, and a quality report:
+        Motions in the world (NaN where the lifted pose is; all NaN for a person of whom a bone is known in no frame,
+        who does not matter to the others), the camera with `camera_to_world`, and a quality report:
         `up` ("feet" or "prior": what tells most of the up direction), `tilt_error_deg`, `floor` ("feet" or "guess"),
         `stances`, `scale` and where it came from, `stature_m` and `reprojection_px` (median) per person id.
 
@@ -82,8 +83,26 @@ def placement(
     """
     if len(motions) != len(tracks) or any(m.id != t.id for m, t in zip(motions, tracks, strict=False)):
         raise ValueError("motions and tracks must be of the same people in the same order")
-    if not motions:
-        return Placement([], replace(camera, camera_to_world=world_axes(np.array([0.0, -1, 0]), 1.5)), {})
+    for motion in motions:
+        if motion.frame != "root":
+            raise ValueError(f"person {motion.id}: expected a motion relative to the pelvis, got {motion.frame!r}")
+    known = [k for k, m in enumerate(motions) if measurable(m.joints, skeleton(m.skeleton))]
+    if not known:
+        level = replace(camera, camera_to_world=world_axes(np.array([0.0, -1, 0]), 1.5))
+        return Placement([_nowhere(m) for m in motions], level, {})
+    placed = _placement([motions[k] for k in known], [tracks[k] for k in known], camera, times, height_m)
+    found = dict(zip(known, placed.motions, strict=True))
+    return replace(placed, motions=[found[k] if k in found else _nowhere(m) for k, m in enumerate(motions)])
+
+
+def _nowhere(motion: Motion3D) -> Motion3D:
+    joints = np.full_like(motion.joints, np.nan)
+    return replace(motion, frame="world", joints=joints, root=joints[:, 0], scores=np.zeros_like(motion.scores))
+
+
+def _placement(
+    motions: list[Motion3D], tracks: list[Track2D], camera: Camera, times: Array, height_m: float | None
+) -> Placement:
     times = np.asarray(times, float)
     bodies = [_body(m, t, camera, times) for m, t in zip(motions, tracks, strict=True)]
     main = _main(bodies)
@@ -99,8 +118,6 @@ def placement(
 
 
 def _body(motion: Motion3D, track: Track2D, camera: Camera, clip_times: Array) -> Body:
-    if motion.frame != "root":
-        raise ValueError(f"person {motion.id}: expected a motion relative to the pelvis, got {motion.frame!r}")
     bones = skeleton(motion.skeleton)
     lengths = bone_lengths(motion.joints, motion.scores, bones)
     pose = repose(motion.joints, lengths, bones) * (MEAN_STATURE_M / stature(lengths, bones))
@@ -217,13 +234,13 @@ def _quality(bodies: list[Body], camera: Camera, floor: Floor, guessed: bool, fi
         "stances": floor.stances,
         "stature_m": {b.motion.id: round(float(b.stature), 3) for b in bodies},
         "scale": "mean stature" if fixed is None else f"height given for person {bodies[fixed].motion.id}",
-        "reprojection_px": {b.motion.id: round(_reprojection(b, camera), 2) for b in bodies},
+        "reprojection_px": {b.motion.id: _reprojection(b, camera) for b in bodies},
     }
 
 
-def _reprojection(body: Body, camera: Camera) -> float:
+def _reprojection(body: Body, camera: Camera) -> float | None:
     joints = body.joints
     with np.errstate(invalid="ignore"):
         miss = np.linalg.norm(joints[..., :2] / joints[..., 2:] - body.seen.rays, axis=-1)
     miss = miss[(body.seen.weights > 0.3) & np.isfinite(miss)]
-    return float(np.median(miss) * camera.matrix[0, 0]) if len(miss) else float("nan")
+    return round(float(np.median(miss) * camera.matrix[0, 0]), 2) if len(miss) else None

@@ -190,3 +190,12 @@ def test_missing_contacts_and_all_nan():
 def test_wrong_options():
     with pytest.raises(UsageError):
         clean([], TIMES, cutoff_hz=-1)
+
+
+@pytest.mark.parametrize("lost", ["everything", "one bone"])
+def test_a_person_without_a_pose_stays_unknown(lost):
+    joints = walk()[0]
+    joints[:, people.H36M.joints.index("left_wrist") if lost == "one bone" else slice(None)] = np.nan
+    broken, whole = clean([world(joints), world(walk()[0])], TIMES)
+    assert np.isnan(broken.joints).all() and np.isnan(broken.root).all() and not broken.scores.any()
+    assert np.isfinite(whole.joints).all()

@@ -222,3 +222,27 @@ def test_strangers_are_refused():
         placement([motion], [replace(track, id=9)], people.look(), TIMES)
     with pytest.raises(ValueError, match="relative to the pelvis"):
         placement([replace(motion, frame="world")], [track], people.look(), TIMES)
+
+
+@pytest.mark.parametrize("lost", ["everything", "one bone"])
+def test_a_person_without_a_pose_is_nowhere_and_leaves_the_others_alone(lost):
+    camera = people.look()
+    joints, contacts = people.walker(PATHS["across"], TIMES)
+    whole = people.observe(joints, camera, TIMES, number=1, contacts=contacts)
+    motion, track = people.observe(joints, camera, TIMES, number=2)
+    broken = motion.joints.copy()
+    broken[:, people.H36M.joints.index("left_wrist") if lost == "one bone" else slice(None)] = np.nan
+    both = placement([replace(motion, joints=broken), whole[0]], [track, whole[1]], camera, TIMES)
+    alone = placement([whole[0]], [whole[1]], camera, TIMES)
+    assert both.motions[0].frame == "world" and np.isnan(both.motions[0].joints).all()
+    assert not both.motions[0].scores.any()
+    np.testing.assert_array_equal(both.motions[1].joints, alone.motions[0].joints)
+    np.testing.assert_array_equal(both.camera.camera_to_world, alone.camera.camera_to_world)
+    nobody = placement([replace(motion, joints=broken)], [track], camera, TIMES, height_m=1.8)
+    assert np.isnan(nobody.motions[0].joints).all() and np.isfinite(nobody.camera.camera_to_world).all()
+
+
+def test_quality_is_none_where_no_joint_is_seen_well():
+    joints, _ = people.walker(PATHS["across"], TIMES)
+    motion, track = people.observe(joints, people.look(), TIMES, score=0.2)
+    assert placement([motion], [track], people.look(), TIMES).quality["reprojection_px"] == {1: None}
