@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+VERSION = "0.1.0"  # the same as in pyproject.toml
+
 
 def __getattr__(name: str) -> Any:
     """Import the run only when it is asked for: the data classes stay free of every heavy package."""

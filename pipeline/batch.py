@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pipeline.files import atomic
 from pipeline.options import Options
 from pipeline.results import Scene
 from pipeline.runner import Progress, Runner
+
+log = logging.getLogger("videopose")
 
 
 @dataclass(frozen=True)
@@ -35,24 +38,30 @@ def run_all(
     options: Options,
     progress: Progress | None = None,
     done: Callable[[Outcome], None] = lambda outcome: None,
+    table: bool = False,
 ) -> list[Outcome]:
-    """Run every clip; an expected failure of one does not stop the others.
+    """Run every clip; a failure of one does not stop the others.
 
-    Writes `<out>/batch.csv` when there are several clips, anew after each one, so that an interrupted batch has it.
+    Writes `<out>/batch.csv` when there are several clips or `table` is set (a folder may hold a single one), anew
+    after each clip, so that an interrupted batch has it.
 
     Raises:
+        MissingError: weights that no clip can do without.
         OutputError: batch.csv cannot be written.
     """
     runner, outcomes = Runner(options, progress), []
+    if len(clips) > 1:
+        runner.prepare()
     for clip in clips:
         begin = time.perf_counter()
         try:
             outcome = Outcome(clip, 0.0, scene=runner.run(clip))
         except VideoposeError as error:
+            log.debug("%s", clip, exc_info=error)
             outcome = Outcome(clip, 0.0, error=error)
         outcomes.append(Outcome(clip, time.perf_counter() - begin, outcome.scene, outcome.error))
         done(outcomes[-1])
-        if len(clips) > 1:
+        if table or len(clips) > 1:
             _write_table(outcomes, options.out / "batch.csv")
     return outcomes
 
@@ -75,8 +84,15 @@ def _write_table(outcomes: Sequence[Outcome], path: Path) -> None:
 
 def _row(outcome: Outcome) -> list[object]:
     if outcome.scene is None:
-        return ["failed", "", "", f"{outcome.seconds:.2f}", "", str(outcome.error).replace("\n", ";")]
+        return [
+            "failed",
+            "",
+            "",
+            f"{outcome.seconds:.2f}",
+            "",
+            "; ".join(line.strip() for line in str(outcome.error).splitlines()),
+        ]
     frames = len(outcome.scene.clip.times)
     rate = f"{frames / outcome.seconds:.1f}"
-    message = "; ".join(outcome.scene.clip.warnings)
+    message = "; ".join(outcome.scene.provenance["warnings"])
     return ["done", len(outcome.scene.people), frames, f"{outcome.seconds:.2f}", rate, message]

@@ -20,6 +20,7 @@ from pipeline.results import Detections, Motion3D, Track2D
 
 ROOT = Path(__file__).parent.parent
 T = TypeVar("T", Track2D, Motion3D)
+KEPT = 3  # files per stage, for who tries options to and fro
 
 
 def key(*parts: Any) -> str:
@@ -60,22 +61,34 @@ class StageCache:
             return None
 
     def save(self, stage: str, stage_key: str, arrays: dict[str, Any]) -> None:
-        """Write a stage's arrays under its key.
+        """Write a stage's arrays under its key, and forget all but its newest other files.
 
         Raises:
             OutputError: the disk is full or the folder cannot be written.
         """
-        with atomic(self.path(stage, stage_key)) as temporary, temporary.open("wb") as file:
+        path = self.path(stage, stage_key)
+        with atomic(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
+        others = [other for other in self.folder.glob(f"{stage}-*.npz") if other != path]
+        for old in sorted(others, key=lambda other: other.stat().st_mtime_ns)[: 1 - KEPT]:
+            old.unlink(missing_ok=True)
 
-    def marked(self, stage: str, stage_key: str) -> bool:
-        """Was this stage, whose result lies elsewhere, finished with that key?"""
-        path = self.folder / f"{stage}.done"
-        return path.is_file() and path.read_text(encoding="utf-8") == stage_key
+    def marked(self, stage: str, stage_key: str) -> dict[str, Any] | None:
+        """What `mark` was told when this stage, whose result lies elsewhere, was finished with that key, or None."""
+        try:
+            noted = json.loads((self.folder / f"{stage}.done").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return noted if isinstance(noted, dict) and noted.get("key") == stage_key else None
 
-    def mark(self, stage: str, stage_key: str) -> None:
+    def mark(self, stage: str, stage_key: str, seconds: float) -> None:
+        """Note that a stage is finished. Raises OutputError."""
         with atomic(self.folder / f"{stage}.done") as temporary:
-            temporary.write_text(stage_key, encoding="utf-8")
+            temporary.write_text(json.dumps({"key": stage_key, "seconds": seconds}), encoding="utf-8")
+
+    def unmark(self, stage: str) -> None:
+        """Before its result changes: a killed run must not leave a result under another's key."""
+        (self.folder / f"{stage}.done").unlink(missing_ok=True)
 
 
 def pack_detections(detections: Sequence[Detections], skeleton: str) -> dict[str, Any]:

@@ -16,15 +16,24 @@ def choose(kind: str, name: str, table: Mapping[str, str]) -> Any:
     Raises:
         UsageError: there is no such variant; the nearest name is suggested.
     """
-    if name not in table:
-        near = get_close_matches(name, table, n=1, cutoff=0.4)
-        raise UsageError(f"no {kind} called {name!r}", f"known: {', '.join(table)}", near[0] if near else "")
+    check(kind, name, table)
     module, _, attribute = table[name].partition(":")
     loaded = import_module(module)
     return getattr(loaded, attribute) if attribute else loaded
 
 
+def check(kind: str, name: str, table: Mapping[str, str]) -> None:
+    """Raise UsageError when there is no such variant."""
+    if name not in table:
+        near = get_close_matches(name, table, n=1, cutoff=0.4)
+        raise UsageError(f"no {kind} called {name!r}", f"known: {', '.join(table)}", near[0] if near else "")
+
+
+def variants(kind: str) -> Mapping[str, str]:
+    """The table of a room: of detectors, trackers or lifters."""
+    return getattr(import_module(f"{kind}s"), f"{kind}s".upper())
+
+
 def chosen_class(kind: str, name: str) -> Any:
     """The class of a detector, tracker or lifter. Raises UsageError for an unknown name."""
-    room = import_module(f"{kind}s")
-    return choose(kind, name, getattr(room, f"{kind}s".upper()))
+    return choose(kind, name, variants(kind))

@@ -55,3 +55,9 @@ class OutputError(VideoposeError):
     """A result that cannot be written: no permission, no space."""
 
     exit_code = 1
+
+
+class InternalError(VideoposeError):
+    """A mistake of the program itself; `__cause__` is the exception that nobody expected."""
+
+    exit_code = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -56,4 +57,10 @@ _DISK = {
 def remove_leftovers(folder: Path) -> None:
     """Delete the temporary files of processes that were killed while they wrote below `folder`."""
     for left in folder.rglob(".*.part*"):
-        left.unlink(missing_ok=True)
+        if is_leftover(left):
+            left.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Does the file bear a name as `atomic` gives to temporary ones?"""
+    return re.fullmatch(r"\.[0-9a-f]{8}\.part(\..*)?", path.name) is not None and path.is_file()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.choices import check, variants
 from pipeline.errors import UsageError
+from pipeline.sources import RESULTS
 
-FORMATS = ("mp4", "gif", "npz", "csv")
+FORMATS = tuple(RESULTS)
+PEOPLE = ("all", "largest", "longest")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,10 @@ class Options:
         unknown = [name for name in self.formats if name not in FORMATS]
         if unknown:
             raise UsageError(f"unknown format {unknown[0]!r}", f"known: {', '.join(FORMATS)}")
+        for kind in ("detector", "tracker", "lifter"):
+            check(kind, getattr(self, kind), variants(kind))
+        if self.person not in PEOPLE and not re.fullmatch("[1-9][0-9]{0,8}", self.person):
+            raise UsageError(f"unknown choice of person {self.person!r}", hint=f"{', '.join(PEOPLE)} or a number")
         if self.fov_deg is not None and self.focal_px is not None:
             raise UsageError("--fov and --focal say the same thing twice", hint="give one of them")
         _within("--height", self.height_m, 0.3, 3.0, "metres")

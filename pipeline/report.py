@@ -5,19 +5,21 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import json
+import math
 import platform
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipeline import VERSION
 from pipeline.choices import chosen_class
 from pipeline.files import atomic
 from pipeline.options import Options
 from pipeline.results import Array, Scene
 from pipeline.skeletons import skeleton
 
-PACKAGES = ("av", "numpy", "opencv-python-headless", "openvino", "scipy")
+PACKAGES = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "scipy", "typer")
 
 
 def provenance(options: Options) -> dict[str, Any]:
@@ -28,12 +30,21 @@ def provenance(options: Options) -> dict[str, Any]:
     names = [weight for kind, name in chosen for weight in chosen_class(kind, name).weights]
     return {
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(options).items()},
+        "version": VERSION,
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES},
         "weights": {
             name: {"sha256": card(name).sha256, "licence": card(name).licence} for name in dict.fromkeys(names)
         },
     }
+
+
+def _version(package: str) -> str | None:
+    """None: not installed under that name, as where another build of OpenCV takes its place."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def quality(scene: Scene) -> dict[str, Any]:
@@ -45,7 +56,7 @@ def quality(scene: Scene) -> dict[str, Any]:
                 "frames": len(motion),
                 "first_frame": int(motion.frames[0]),
                 "observed": round(float(motion.observed.mean()), 4),
-                "mean_keypoint_score": _rounded(track.scores[track.observed].mean(), 3),
+                "mean_keypoint_score": _rounded(_mean(track.scores[track.observed]), 3),
                 "height_px": _rounded(_median(track.boxes[:, 3] - track.boxes[:, 1]), 1),
                 "reprojection_error_px": _rounded(reprojection_error(scene, number), 2),
                 "jitter_m_s2": _rounded(jitter(motion.joints, scene.clip.times[motion.frames]), 2),
@@ -62,6 +73,9 @@ def warnings(scene: Scene) -> list[str]:
         texts.append("nobody was found")
     if scene.clip.fps < 20 and len(scene.clip.times) > 1:
         texts.append(f"only {scene.clip.fps:.3g} frames per second: fast motion is lost between frames")
+    for motion in scene.people:
+        if not np.isfinite(motion.joints).any():
+            texts.append(f"person {motion.id} has no usable 3D pose")
     for person in scene.quality.get("people", []):
         if person["height_px"] is not None and person["height_px"] < 100:
             texts.append(f"person {person['id']} is only {person['height_px']:.0f} px high")
@@ -94,7 +108,7 @@ def jitter(joints: Array, times: Array) -> float:
     velocity = np.diff(joints, axis=0) / step
     acceleration = np.diff(velocity, axis=0) / ((step[1:] + step[:-1]) / 2)
     size = np.linalg.norm(acceleration, axis=-1)
-    return float(np.nanmean(size)) if np.isfinite(size).any() else float("nan")
+    return _mean(size)
 
 
 def write_report(scene: Scene, file: Path) -> None:
@@ -108,7 +122,23 @@ def write_report(scene: Scene, file: Path) -> None:
     camera = {"matrix": scene.camera.matrix.tolist(), "source": scene.camera.source}
     report = {"schema": 1, "clip": about, "camera": camera, **scene.provenance, "quality": scene.quality}
     with atomic(file) as temporary:
-        temporary.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(finite(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def finite(value: Any) -> Any:
+    """The same with None for every NaN and infinity in it, which JSON does not know."""
+    if isinstance(value, dict):
+        return {name: finite(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(part) for part in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _mean(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _median(values: Array) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from pipeline import cache as stages
 from pipeline import sources
 from pipeline.cache import StageCache, code_version, key
 from pipeline.choices import choose, chosen_class
-from pipeline.errors import InputError, NobodyError, OutputError
+from pipeline.errors import InputError, InternalError, NobodyError, OutputError, VideoposeError
 from pipeline.files import remove_leftovers
 from pipeline.options import Options
 from pipeline.results import Camera, Detections, Motion3D, Scene, Track2D
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from pipeline.clip import Clip
 
 log = logging.getLogger("videopose")
+CLIP = ("pipeline/clip.py", "pipeline/video.py", "pipeline/metadata.py")
+PLAIN = ("pipeline/cache.py", "pipeline/results.py", "pipeline/skeletons.py")
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
@@ -54,6 +57,7 @@ class Runner:
     def __init__(self, options: Options, progress: Progress | None = None) -> None:
         self.options = options
         self.progress = progress or (lambda stage, done, total: None)
+        self._prepared = False
 
     @cached_property
     def detector(self) -> Any:
@@ -67,18 +71,43 @@ class Runner:
     def lifter(self) -> Any:
         return chosen_class("lifter", self.options.lifter)()
 
+    def prepare(self) -> None:
+        """Find all weights, before any work is done in vain. Raises MissingError."""
+        from checkpoints.store import find
+
+        if not self._prepared:
+            for kind, name in (("detector", self.options.detector), ("lifter", self.options.lifter)):
+                for weight in chosen_class(kind, name).weights:
+                    find(weight)
+            self._prepared = True
+
     def run(self, path: Path) -> Scene:
         """All stages of one clip; results lie in `<out>/<stem>/`.
 
         Raises:
-            InputError, OutputError, MissingError, NobodyError: see `pipeline.errors`.
+            InputError, OutputError, MissingError, NobodyError, UsageError: see `pipeline.errors`.
+            InternalError: anything unexpected, chained.
         """
+        try:
+            return self._run(path)
+        except VideoposeError:
+            raise
+        except Exception as error:  # the one place: a mistake in one clip must not stop a folder of them
+            what = f"unexpected {type(error).__name__} in clip {path}"
+            raise InternalError(what, str(error), "--debug shows the traceback; please report it") from error
+
+    def _run(self, path: Path) -> Scene:
         from pipeline.clip import open_clip
 
-        if not path.exists():
+        if not os.path.lexists(path):
             raise InputError(f"there is no file {path}", hint="check the name, or drop the clip into outputs/")
         with open_clip(path) as clip:
-            return _ClipRun(self, path, clip).run()
+            self.prepare()
+            clip_run = _ClipRun(self, path, clip)
+            try:
+                return clip_run.run()
+            finally:
+                sources.release(clip_run.home)
 
 
 class _ClipRun:
@@ -88,9 +117,16 @@ class _ClipRun:
         self.runner, self.options, self.path, self.clip = runner, runner.options, path, clip
         self.timings: dict[str, float] = {}
         self.reused: list[str] = []
+        self.decoding: list[str] = []  # warnings of the run that decoded the clip
+        size, changed = sources.stamp(path)
         digest = sources.fingerprint(path)
         self.home = sources.result_folder(self.options.out, path, digest)
-        self.provenance: dict[str, Any] = {"clip_sha256": digest, "folder": str(self.home)}
+        self.provenance: dict[str, Any] = {
+            "clip_sha256": digest,
+            "clip_bytes": size,
+            "clip_mtime_ns": changed,
+            "folder": str(self.home),
+        }
         try:
             sources.claim(self.home, path, digest)
             remove_leftovers(self.home)
@@ -100,17 +136,14 @@ class _ClipRun:
 
     def run(self) -> Scene:
         tracks, track_key = self._tracks()
-        if not tracks:
-            self._nobody()
-        motions, camera, key_3d = self._motions(tracks, track_key)
-        scene = self._scene(tracks, motions, camera)
-        return self._write(scene, key_3d)
-
-    def _nobody(self) -> None:
-        text = f"nobody was found in {len(self.clip.info.times)} frames of {self.path}"
-        if self.options.strict:
+        if not tracks and self.options.strict:
+            text = f"nobody was found in {len(self.clip.info.times)} frames of {self.path}"
             raise NobodyError(text, hint="a clip in which people are larger, or another --detector")
-        log.warning("%s", text)
+        motions, camera, key_3d = self._motions(tracks, track_key)
+        scene = self._finish(self._write(self._scene(tracks, motions, camera), key_3d))
+        for text in scene.provenance["warnings"]:
+            log.warning("%s: %s", self.path, text)
+        return scene
 
     # ---- stages -------------------------------------------------------------------------------------------------
 
@@ -123,7 +156,7 @@ class _ClipRun:
         log.info("%s on %s", self.options.detector, detector.device)
         with self._timed("detect"):
             found = detector.detect(self.clip, lambda done: self.runner.progress("detect", done, total))
-        self.cache.save("detect", stage_key, stages.pack_detections(found, detector.skeleton))
+        self._save("detect", stage_key, stages.pack_detections(found, detector.skeleton), "detect")
         return found
 
     def _tracks(self) -> tuple[list[Track2D], str]:
@@ -134,7 +167,7 @@ class _ClipRun:
         detect_key = key(
             self.provenance["clip_sha256"],
             _version("detector", o.detector),
-            code_version("pipeline/clip.py", "pipeline/video.py"),
+            code_version(*CLIP, *PLAIN),
         )
         track_key = key(detect_key, o.tracker, code_version("trackers"))
         if (arrays := self._load("track", track_key)) is None:
@@ -145,7 +178,7 @@ class _ClipRun:
                 tracks = self.runner.tracker.track(found, info.times, (info.width, info.height))
                 tracks = [complete(track, info.times) for track in tracks]
             arrays = stages.pack_people(tracks)
-            self.cache.save("track", track_key, arrays)
+            self._save("track", track_key, arrays, "detect", "track")
         else:
             tracks = stages.unpack_people(_as_arrays(arrays), Track2D)
         chosen = select(tracks, o.person)
@@ -155,6 +188,7 @@ class _ClipRun:
         """Lifted, placed in the world in metres and cleaned."""
         from motion.camera import default_camera
         from pipeline.metadata import focal_from_metadata
+        from pipeline.report import finite
 
         o, info = self.options, self.clip.info
         noted = focal_from_metadata(self.path, info)
@@ -165,9 +199,9 @@ class _ClipRun:
             placed = self._lift_and_place(tracks, camera)
             arrays = stages.pack_people(placed.motions) | {
                 "camera_to_world": placed.camera.camera_to_world,
-                "quality": json.dumps(placed.quality),
+                "quality": json.dumps(finite(placed.quality)),
             }
-            self.cache.save("motion", stage_key, arrays)
+            self._save("motion", stage_key, arrays, "lift", "place", "clean")
         arrays = _as_arrays(arrays)
         camera = dataclasses.replace(camera, camera_to_world=arrays.pop("camera_to_world"))
         self.provenance["placement"] = json.loads(str(arrays.pop("quality")))
@@ -191,32 +225,59 @@ class _ClipRun:
         return dataclasses.replace(placed, motions=motions)
 
     def _scene(self, tracks: list[Track2D], motions: list[Motion3D], camera: Camera) -> Scene:
-        from pipeline.report import provenance, quality, warnings
+        from pipeline.report import quality
 
-        scene = Scene(self.clip.info, camera, tracks, motions, {}, {})
-        scene = dataclasses.replace(scene, quality=quality(scene))
-        about = self.provenance | provenance(self.options) | {"warnings": warnings(scene)}
-        return dataclasses.replace(scene, provenance=about)
+        scene = Scene(self.clip.info, camera, tracks, motions, self.provenance, {})
+        return dataclasses.replace(scene, quality=quality(scene))
 
     # ---- results ------------------------------------------------------------------------------------------------
 
     def _write(self, scene: Scene, scene_key: str) -> Scene:
-        """Films and files, then report.json, whose presence says that the clip is finished."""
-        from pipeline.report import write_report
-
+        """Films and files; what lies there of other options is removed."""
         writers = {"mp4": self._film, "gif": self._gif, "npz": self._export, "csv": self._export}
-        names = {"mp4": "side_by_side.mp4", "gif": "skeleton.gif", "npz": "poses.npz", "csv": "poses.csv"}
-        for format in sorted(self.options.formats, key=["npz", "csv", "mp4", "gif"].index):
-            file, done_key = self.home / names[format], key(scene_key, code_version("visualize", "exporters"))
-            if file.is_file() and self.cache.marked(format, done_key) and not self.options.overwrite:
-                self.reused.append(format)
-                continue
-            with self._timed(format):
-                writers[format](scene, file, format)
-            self.cache.mark(format, done_key)
-        scene.provenance["seconds_per_stage"] = {name: round(value, 3) for name, value in self.timings.items()}
-        scene.provenance["reused_stages"] = self.reused
-        write_report(scene, self.home / "report.json")
+        done_key = key(scene_key, code_version("visualize", "exporters"))
+        files = {format: self.home / name for format, name in sources.RESULTS.items()}
+        missing = [format for format in files if not self._is_done(format, files[format], done_key)]
+        for format in missing:
+            self._remove(format, files[format])
+        for format in ("npz", "csv", "mp4", "gif"):
+            if format in missing and format in self.options.formats:
+                with self._timed(format):
+                    writers[format](scene, files[format], format)
+                self.cache.mark(format, done_key, self.timings[format])
+        return scene
+
+    def _is_done(self, format: str, file: Path, done_key: str) -> bool:
+        noted = self.cache.marked(format, done_key) if file.is_file() else None
+        wanted = format in self.options.formats
+        if noted is None or (wanted and self.options.overwrite):
+            return False
+        if wanted:
+            self.reused.append(format)
+            self.timings[format] = noted["seconds"]
+        return True
+
+    def _remove(self, format: str, file: Path) -> None:
+        try:
+            self.cache.unmark(format)
+            if file.is_file():
+                self._outdate()
+                file.unlink()
+        except OSError as error:
+            raise OutputError(f"cannot replace {file}", str(error), "--out DIR names another place") from error
+
+    def _finish(self, scene: Scene) -> Scene:
+        """report.json, whose presence says that the clip is finished."""
+        from pipeline.report import provenance, warnings, write_report
+
+        info = self.clip.info  # reading may have added warnings
+        info = dataclasses.replace(info, warnings=tuple(dict.fromkeys([*info.warnings, *self.decoding])))
+        scene = dataclasses.replace(scene, clip=info)
+        about = self.provenance | provenance(self.options) | {"warnings": warnings(scene)}
+        about["seconds_per_stage"] = {name: round(value, 3) for name, value in self.timings.items()}
+        about["reused_stages"] = self.reused
+        scene = dataclasses.replace(scene, provenance=about)
+        write_report(scene, self.home / sources.REPORT)
         return scene
 
     def _film(self, scene: Scene, file: Path, _: str) -> None:
@@ -240,16 +301,33 @@ class _ClipRun:
     # ---- bookkeeping --------------------------------------------------------------------------------------------
 
     def _load(self, stage: str, stage_key: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a finished stage; what it noted goes into the report of this run too."""
         arrays = None if self.options.overwrite else self.cache.load(stage, stage_key)
-        if arrays is not None:
-            self.reused.append(stage)
+        if arrays is None:
+            return None
+        about = json.loads(str(arrays.pop("about")))
+        self.timings |= about["seconds"]
+        self.reused += about["seconds"]
+        self.decoding += about["warnings"]
+        if "device" in about:
+            self.provenance["device"] = about["device"]
         return arrays
+
+    def _save(self, stage: str, stage_key: str, arrays: dict[str, Any], *timed: str) -> None:
+        about = {"seconds": {name: self.timings[name] for name in timed}, "warnings": self.clip.info.warnings}
+        about |= {"device": self.provenance["device"]} if "device" in self.provenance else {}
+        self.cache.save(stage, stage_key, arrays | {"about": json.dumps(about)})
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
+        self._outdate()
         begin = time.perf_counter()
         yield
         self.timings[stage] = time.perf_counter() - begin
+
+    def _outdate(self) -> None:
+        """Before anything is done anew: the clip is no longer finished."""
+        (self.home / sources.REPORT).unlink(missing_ok=True)
 
 
 def _as_arrays(packed: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.files import atomic, is_leftover
 
 VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".mts", ".flv"}
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
-OWNER = "cache/clip.json"
+RESULTS = {"mp4": "side_by_side.mp4", "gif": "skeleton.gif", "npz": "poses.npz", "csv": "poses.csv"}
+REPORT = "report.json"
+OWNER = ".clip.json"  # not in cache/, which may be deleted at any time
 
 
 def expand(sources: Sequence[str]) -> list[Path]:
@@ -28,6 +34,11 @@ def expand(sources: Sequence[str]) -> list[Path]:
     for source in sources:
         clips += _expand_one(source)
     return list(dict.fromkeys(clips))
+
+
+def several(sources: Sequence[str], clips: Sequence[Path]) -> bool:
+    """Are these clips what a folder or pattern gave, or more than one?"""
+    return len(clips) > 1 or list(clips) != [Path(source) for source in sources]
 
 
 def _expand_one(source: str) -> list[Path]:
@@ -53,59 +64,124 @@ def _folder(path: Path) -> list[Path]:
 
 
 def unfinished(out: Path) -> list[Path]:
-    """Clips that lie in `out` and have no finished result there yet."""
+    """Clips that lie in `out`, folders of pictures among them, and have no finished result there yet."""
     if not out.is_dir():
         return []
-    files = sorted((p for p in out.iterdir() if p.is_file() and p.suffix.lower() in VIDEOS | IMAGES), key=natural)
-    return [path for path in files if not _finished(out, path)]
+    found = sorted((p for p in out.iterdir() if not p.name.startswith(".") and _is_clip(p)), key=natural)
+    return [path for path in found if not _finished(out, path)]
+
+
+def _is_clip(path: Path) -> bool:
+    if path.is_dir():
+        return os.access(path, os.R_OK | os.X_OK) and not _owner(path) and any(pictures(path))
+    return path.is_file() and path.suffix.lower() in VIDEOS | IMAGES
+
+
+def pictures(folder: Path) -> list[Path]:
+    """The pictures that lie in a folder, in natural order."""
+    files = (p for p in folder.iterdir() if p.suffix.lower() in IMAGES and not p.name.startswith(".") and p.is_file())
+    return sorted(files, key=natural)
 
 
 def _finished(out: Path, clip: Path) -> bool:
-    homes = [out / clip.stem, *out.glob(f"{glob.escape(clip.stem)}-*")]
-    return any((home / "report.json").is_file() and _owner(home).get("path") == str(clip.resolve()) for home in homes)
+    """Is there a whole result of this very file? The same name may have been given to another one since."""
+    for home in (out / _stem(clip), *out.glob(f"{glob.escape(_stem(clip))}-*")):
+        report, owner = _read(home / REPORT), _owner(home)
+        if report and owner.get("path") == str(clip.resolve()):
+            seen = report.get("clip_bytes"), report.get("clip_mtime_ns")
+            return seen == stamp(clip) or report.get("clip_sha256") == fingerprint(clip)
+    return False
 
 
 def result_folder(out: Path, clip: Path, digest: str) -> Path:
     """`out/<stem>`, or `out/<stem>-2` and so on where that folder belongs to another clip.
 
-    A folder belongs to the clip whose path or content its cache/clip.json names.
+    A folder belongs to the clip whose path or content its mark names, or, where that is gone, its report. One that
+    holds neither these nor results is free.
     """
-    stem = clip.name if clip.is_dir() else clip.stem
     number = 1
     while True:
-        home = out / (stem if number == 1 else f"{stem}-{number}")
+        home = out / (_stem(clip) if number == 1 else f"{_stem(clip)}-{number}")
         owner = _owner(home)
         same = owner.get("path") == str(clip.resolve()) or owner.get("sha256") == digest
-        if same or not home.exists() or (home.is_dir() and not any(home.iterdir())):
+        if same or not home.exists() or (not owner and _is_free(home)):
             return home
         number += 1
 
 
-def _owner(home: Path) -> dict[str, str]:
+def _stem(clip: Path) -> str:
+    return (clip.resolve().name or "clip") if clip.is_dir() else clip.stem
+
+
+def _is_free(home: Path) -> bool:
+    """Nothing in it but stage files, a damaged mark, and what a killed process left."""
+    return home.is_dir() and all(p.name in ("cache", OWNER) or is_leftover(p) for p in home.iterdir())
+
+
+def _owner(home: Path) -> dict[str, Any]:
+    """`path` and `sha256` of the clip that a folder belongs to; empty where nothing tells."""
+    if owner := _read(home / OWNER):
+        return owner
+    report = _read(home / REPORT)
+    if isinstance(clip := report.get("clip"), dict):
+        return {"path": str(Path(str(clip.get("path"))).resolve()), "sha256": report.get("clip_sha256")}
+    return {}
+
+
+def _read(file: Path) -> dict[str, Any]:
     try:
-        owner = json.loads((home / OWNER).read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return owner if isinstance(owner, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def claim(home: Path, clip: Path, digest: str) -> None:
-    """Write down which clip the folder belongs to. Raises OSError."""
-    (home / OWNER).parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"path": str(clip.resolve()), "sha256": digest}, indent=1)
-    (home / OWNER).write_text(text, encoding="utf-8")
+    """Write down which clip the folder belongs to; results of what the clip was before are removed.
+
+    Raises:
+        OutputError: the folder cannot be written.
+        OSError: it cannot be cleared.
+    """
+    if (before := _owner(home).get("sha256")) and before != digest:
+        for name in (REPORT, *RESULTS.values()):
+            (home / name).unlink(missing_ok=True)
+    with atomic(home / OWNER) as temporary:
+        temporary.write_text(json.dumps({"path": str(clip.resolve()), "sha256": digest}, indent=1), encoding="utf-8")
+
+
+def release(home: Path) -> None:
+    """Give a folder back in which a failed run left nothing but its mark."""
+    cache = home / "cache"
+    with suppress(OSError):  # what cannot be removed may stay
+        if cache.is_dir() and not any(cache.iterdir()):
+            cache.rmdir()
+        if [p.name for p in home.iterdir()] == [OWNER]:
+            (home / OWNER).unlink()
+            home.rmdir()
+
+
+def stamp(clip: Path) -> tuple[int, int]:
+    """Bytes and time of the last change (ns) of a clip, of a folder's pictures together. Raises InputError."""
+    try:
+        facts = [path.stat() for path in (pictures(clip) if clip.is_dir() else [clip])]
+    except OSError as error:
+        raise InputError(f"cannot read {clip}", str(error)) from error
+    return sum(f.st_size for f in facts), max((f.st_mtime_ns for f in facts), default=0)
 
 
 def fingerprint(clip: Path) -> str:
-    """sha256 of the clip's bytes; of names and bytes of its pictures when it is a folder."""
+    """sha256 of the clip's bytes; of names and bytes of its pictures when it is a folder. Raises InputError."""
     digest = hashlib.sha256()
-    files = sorted((p for p in clip.iterdir() if p.is_file()), key=natural) if clip.is_dir() else [clip]
-    for path in files:
-        if clip.is_dir():
-            digest.update(path.name.encode() + b"\0")
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+    try:
+        for path in pictures(clip) if clip.is_dir() else [clip]:
+            if clip.is_dir():
+                digest.update(path.name.encode() + b"\0")
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+    except OSError as error:
+        raise InputError(f"cannot read {clip}", str(error)) from error
     return digest.hexdigest()
 
 

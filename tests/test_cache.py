@@ -1,5 +1,7 @@
 """Stage files give back what was put in, survive damage, and change their key with what they depend on."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -76,8 +78,21 @@ def test_a_damaged_stage_counts_as_absent(tmp_path, damage):
 def test_marks_belong_to_a_key(tmp_path):
     cache = StageCache(tmp_path)
     assert not cache.marked("film", "a")
-    cache.mark("film", "a")
-    assert cache.marked("film", "a") and not cache.marked("film", "b")
+    cache.mark("film", "a", 1.5)
+    assert cache.marked("film", "a")["seconds"] == 1.5 and not cache.marked("film", "b")
+    cache.unmark("film")
+    assert not cache.marked("film", "a")
+    (tmp_path / "film.done").write_text("damaged")
+    assert not cache.marked("film", "a")
+
+
+def test_only_the_newest_files_of_a_stage_stay(tmp_path):
+    cache = StageCache(tmp_path)
+    for number in range(5):
+        cache.save("track", str(number), {"a": np.arange(number)})
+        os.utime(cache.path("track", str(number)), ns=(number, number))
+        cache.save("motion", "k", {"a": np.arange(3)})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["motion-k.npz", *(f"track-{n}.npz" for n in (2, 3, 4))]
 
 
 def test_keys_change_with_their_parts():
