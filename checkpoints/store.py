@@ -11,12 +11,11 @@ import importlib.util
 import logging
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from checkpoints import fetch
-from checkpoints.card import CARDS, Card, card
+from checkpoints.card import CARDS, Card, card, names
 from pipeline.errors import MissingError
 
 log = logging.getLogger("videopose")
@@ -47,18 +46,13 @@ def find(name: str, cards: Path = CARDS) -> Path:
         MissingError: no source gave the file; each source's reason is told.
     """
     wanted = card(name, cards)
-    reasons = []
-    for path in _local_candidates(wanted):
-        if path.is_file():
-            reason = verify(path, wanted)
-            if not reason:
-                return path
-            log.warning("%s: not used", reason)
-            reasons.append(reason)
+    path, reasons = _local(wanted)
+    if path:
+        return path
     for source in wanted.sources:
-        if source["kind"] in FETCHERS:
+        if source["kind"] in FETCHED:
             try:
-                return _fetch(wanted, source)
+                return _fetch(wanted, source, cards)
             except fetch.FetchError as error:
                 reasons.append(f"{source['kind']}: {error}")
     raise MissingError(
@@ -66,6 +60,43 @@ def find(name: str, cards: Path = CARDS) -> Path:
         "; ".join(reasons) or "the card names no source that can be fetched",
         f"put the file into {folder()} or set VIDEOPOSE_CHECKPOINTS to a folder that holds it",
     )
+
+
+def local(name: str, cards: Path = CARDS) -> Path | None:
+    """The verified file of the weights called `name` if it is on this machine; nothing is fetched.
+
+    Raises:
+        UsageError: no such card.
+    """
+    return _local(card(name, cards))[0]
+
+
+def may_fetch(wanted: Card) -> bool:
+    """Does the card name a source that can be fetched, and is fetching allowed?"""
+    return not _offline() and any(source["kind"] in FETCHED for source in wanted.sources)
+
+
+def megabytes(wanted: Card) -> int:
+    """What fetching the weights would transfer, from the card's first source that can be fetched."""
+    source = next((source for source in wanted.sources if source["kind"] in FETCHED), {})
+    return source.get("megabytes") or -(-wanted.bytes // 1_000_000)
+
+
+def _offline() -> bool:
+    return os.environ.get("VIDEOPOSE_OFFLINE") == "1"
+
+
+def _local(wanted: Card) -> tuple[Path | None, list[str]]:
+    """The file on this machine that verifies, and why others did not."""
+    reasons = []
+    for path in _local_candidates(wanted):
+        if path.is_file():
+            reason = verify(path, wanted)
+            if not reason:
+                return path, reasons
+            log.warning("%s: not used", reason)
+            reasons.append(reason)
+    return None, reasons
 
 
 def _local_candidates(wanted: Card) -> list[Path]:
@@ -78,22 +109,38 @@ def _local_candidates(wanted: Card) -> list[Path]:
     return paths
 
 
-def _fetch(wanted: Card, source: dict[str, Any]) -> Path:
-    """Fetch into a temporary folder beside the final place, verify, and only then rename."""
-    if os.environ.get("VIDEOPOSE_OFFLINE") == "1":
+def _fetch(wanted: Card, source: dict[str, Any], cards: Path) -> Path:
+    """Fetch beside the final place, verify, and only then rename; of a wheel all that any card takes from it."""
+    if _offline():
         raise fetch.FetchError("VIDEOPOSE_OFFLINE=1 forbids fetching")
     home = folder()
     try:
         home.mkdir(parents=True, exist_ok=True)
+        if source["kind"] == "https":
+            fetched = {wanted.file: (fetch.from_https(source, home / f".{wanted.file}.part", wanted.bytes), wanted)}
+            return _keep(fetched, home)[wanted.file]
+        together = _of_same_wheel(source, cards)
         with tempfile.TemporaryDirectory(dir=home, prefix=".fetch-") as scratch:
-            path = FETCHERS[source["kind"]](source, wanted.file, Path(scratch))
-            if reason := verify(path, wanted):
-                raise fetch.FetchError(reason)
-            final = home / wanted.file
-            path.replace(final)
-            return final
+            paths = fetch.from_wheel(source, {file: member for file, (member, _) in together.items()}, Path(scratch))
+            return _keep({file: (path, together[file][1]) for file, path in paths.items()}, home)[wanted.file]
     except OSError as error:
         raise MissingError(f"cannot keep weights in {home}", str(error), "set VIDEOPOSE_CHECKPOINTS") from error
+
+
+def _keep(fetched: dict[str, tuple[Path, Card]], home: Path) -> dict[str, Path]:
+    """Move what was fetched to its place if all of it verifies; delete it otherwise. Raises FetchError."""
+    for path, of in fetched.values():
+        if reason := verify(path, of):
+            path.unlink()
+            raise fetch.FetchError(reason)
+    return {file: path.replace(home / file) for file, (path, _) in fetched.items()}
+
+
+def _of_same_wheel(source: dict[str, Any], cards: Path) -> dict[str, tuple[str, Card]]:
+    """File -> its member of the wheel and its card, for every card that takes something from that wheel."""
+    given = [card(name, cards) for name in names(cards)]
+    taken = [(of, other) for of in given for other in of.sources if other.get("sha256") == source["sha256"]]
+    return {of.file: (other["member"], of) for of, other in taken}
 
 
 def sha256(path: Path) -> str:
@@ -105,7 +152,4 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-FETCHERS: dict[str, Callable[[dict[str, Any], str, Path], Path]] = {
-    "wheel": fetch.from_wheel,
-    "https": fetch.from_https,
-}
+FETCHED = ("wheel", "https")  # the kinds of sources that need a network

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.errors import VideoposeError
+from pipeline.errors import MissingError, VideoposeError
 from pipeline.report import PACKAGES
 
 
@@ -38,26 +38,53 @@ def _packages() -> str:
 
 
 def _device() -> str:
+    import numpy
     import openvino
+    from openvino import opset13
 
     core = openvino.Core()
     names = {name: str(core.get_property(name, "FULL_DEVICE_NAME")) for name in core.available_devices}
-    return "; ".join(f"{name}: {full}" for name, full in names.items()) + " (a run uses the CPU in f32)"
+    x = opset13.parameter([1], numpy.float32)
+    bound = core.compile_model(openvino.Model([opset13.relu(x)], [x], "probe"), "CPU", F32)
+    precision = bound.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    if precision != "f32":
+        raise MissingError(f"the CPU computes in {precision} where f32 was asked for")
+    used = ",".join(bound.get_property("EXECUTION_DEVICES"))
+    return "; ".join(f"{name}: {full}" for name, full in names.items()) + f" (a run uses the {used} in {precision})"
+
+
+F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+CODECS = {
+    "r": {"h264": "H.264", "hevc": "HEVC", "vp9": "VP9", "av1": "AV1"},
+    "w": {"libx264": "H.264", "gif": "GIF"},
+}
 
 
 def _codecs() -> str:
     import av
+    from av.codec.codec import UnknownCodecError
 
-    for name, mode in (("h264", "r"), ("hevc", "r"), ("vp9", "r"), ("av1", "r"), ("libx264", "w"), ("gif", "w")):
-        av.Codec(name, mode)
-    return "reads H.264, HEVC, VP9, AV1; writes H.264 and GIF"
+    missing = []
+    for mode, codecs in CODECS.items():
+        for codec, name in codecs.items():
+            try:
+                av.Codec(codec, mode)
+            except UnknownCodecError:
+                missing.append(f"{'read' if mode == 'r' else 'write'} {name}")
+    if missing:
+        raise MissingError(f"PyAV here cannot {', '.join(missing)}", hint="pip install -r requirements.txt")
+    return "; ".join(f"{verb} {', '.join(CODECS[mode].values())}" for mode, verb in (("r", "reads"), ("w", "writes")))
 
 
 def _weights() -> str:
     from checkpoints.card import card, names
-    from checkpoints.store import find
+    from checkpoints.store import find, local, may_fetch, megabytes
 
-    lines = [f"{name} ({card(name).licence}): {find(name)}" for name in names()]
+    lines = []
+    for given in map(card, names()):
+        path = local(given.name) if may_fetch(given) else find(given.name)  # which then fetches nothing
+        place = path or f"not fetched yet ({megabytes(given)} MB at the first run)"
+        lines.append(f"{given.name} ({given.licence}): {place}")
     return "\n           ".join(lines)
 
 
