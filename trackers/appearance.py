@@ -31,7 +31,7 @@ def with_looks(pool: Pool, tracklets: list[Tracklet]) -> Pool:
     """
     if pool.appearance is None:
         return pool
-    look = np.where(_alone(pool)[:, None], np.sign(pool.appearance) * np.sqrt(np.abs(pool.appearance)), np.nan)
+    look = np.where(_alone(pool)[:, None], np.sqrt(np.maximum(pool.appearance, 0)), np.nan)
     between, within = _usual(_of_different_people(pool, look)), _usual(_of_one_person(pool, look, tracklets))
     if not between > within:
         return pool
@@ -45,9 +45,9 @@ def jumps(pool: Pool, rows: Array) -> Array:
         return far
     seen = np.flatnonzero(np.isfinite(pool.look[rows]).all(1))
     look, time = pool.look[rows[seen]], pool.time[rows[seen]]
+    since, until = np.searchsorted(time, time - WINDOW_S), np.searchsorted(time, time + WINDOW_S, "right")
     for k in range(FEWEST, len(seen) - FEWEST + 1):
-        before = look[max(min(np.searchsorted(time, time[k - 1] - WINDOW_S), k - FEWEST), 0) : k]
-        after = look[k : max(np.searchsorted(time, time[k] + WINDOW_S, "right"), k + FEWEST)]
+        before, after = look[min(since[k - 1], k - FEWEST) : k], look[k : max(until[k], k + FEWEST)]
         gap = float(np.linalg.norm(before.mean(0) - after.mean(0)))
         scatter = np.sqrt((before.var(0).sum() + after.var(0).sum()) / 2)
         if gap > CLEAR * scatter:
@@ -58,7 +58,7 @@ def jumps(pool: Pool, rows: Array) -> Array:
 
 def _most_abrupt(pool: Pool, rows: Array) -> int:
     """Which link of rows that do not show the person alone changes the raw appearance most: 1 is the first."""
-    raw = np.sqrt(np.abs(pool.appearance[rows]))
+    raw = np.sqrt(np.maximum(pool.appearance[rows], 0))
     return 1 + int(np.argmax(np.linalg.norm(np.diff(raw, axis=0), axis=1)))
 
 

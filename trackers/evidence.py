@@ -31,6 +31,7 @@ POSE_GAP_S = 0.2  # up to this gap the pose itself is evidence
 POSE_WORTH = 8.0
 PROPORTION_SPREAD = 0.12  # of log limb lengths between two views of one person
 APPEARANCE_WORTH = 6.0
+SLID = 10.0  # cost of motion and pose that say nothing
 UNKNOWN_LOOK = 0.5  # distance that stands for a look nobody saw
 
 
@@ -97,6 +98,7 @@ def costs(pool: Pool, strands: list[Strand], a: Array, b: Array, size: tuple[int
     states = [(ends([s.tails[k] for s in strands]), ends([s.heads[k] for s in strands])) for k in range(len(WINDOWS_S))]
     tails, heads = states[0]
     cost = np.min([_motion(*state, a, b) for state in states], axis=0) + _pose(pool, tails, heads, a, b)
+    cost += _slid(pool, strands, a, b) * np.maximum(SLID - cost, 0)
     cost += _proportions(strands, a, b) + _appearance(strands, a, b)
     return cost - INSIDE_WORTH * (_inside(tails, size)[a] + _inside(heads, size)[b])
 
@@ -143,9 +145,32 @@ def _appearance(strands: list[Strand], a: Array, b: Array) -> Array:
     """By the distance of the typical looks, where two people are 1 apart."""
     if strands[0].look is None:
         return np.zeros(len(a))
-    look = np.stack([s.look for s in strands])
-    apart = np.nan_to_num(np.linalg.norm(look[a] - look[b], axis=-1), nan=UNKNOWN_LOOK)
+    apart = np.nan_to_num(_looks_apart(strands, a, b), nan=UNKNOWN_LOOK)
     return APPEARANCE_WORTH * np.minimum(apart, 1.5) ** 2
+
+
+def _slid(pool: Pool, strands: list[Strand], a: Array, b: Array) -> Array:
+    """(N,) 1 where the detector followed on, but what it followed looks like another person; 0 where nothing says so.
+
+    A chain that slides from one person onto another is as smooth as any: its smoothness is no evidence.
+    """
+    if pool.look is None:
+        return np.zeros(len(a))
+    last, first = np.array([s.piece.rows[-1] for s in strands]), np.array([s.piece.rows[0] for s in strands])
+    followed = (pool.following[last[a]] == pool.following[first[b]]) & (pool.following[last[a]] >= 0)
+    apart = np.nan_to_num(_looks_apart(strands, a, b), nan=0.0)
+    return followed * np.clip(apart / UNKNOWN_LOOK - 1, 0, 1)
+
+
+def known(strands: list[Strand], a: Array, b: Array) -> Array:
+    """(N,) bool: both looks are known and more alike than those of two people."""
+    return _looks_apart(strands, a, b) < UNKNOWN_LOOK
+
+
+def _looks_apart(strands: list[Strand], a: Array, b: Array) -> Array:
+    """(N,) distances, NaN where nobody saw one of the looks."""
+    look = np.stack([s.look for s in strands])
+    return np.linalg.norm(look[a] - look[b], axis=-1)
 
 
 def _inside(ends: Ends, size: tuple[int, int]) -> Array:

@@ -1,7 +1,8 @@
 """The default tracker: the whole clip is known, so identities are decided with evidence from before and after.
 
 1. frame to frame: keypoint similarity and constant velocity, optimal assignment (linking.py);
-2. tracklets are cut where two people were too close for the link to be sure (cutting.py);
+2. tracklets are cut where two people were too close for the link to be sure, or where the look changes to another
+   person's (cutting.py, appearance.py);
 3. the pieces are joined again by a global assignment over gaps of up to `max_gap_s` (stitching.py);
 4. a track that runs on top of a stronger one ends there; ghosts are dropped.
 Ids count from 1 in order of prominence (size in the picture times certainty, summed over the frames).
@@ -26,7 +27,8 @@ class OfflineTracker:
     """Association by object keypoint similarity, motion, proportions and appearance, in both directions of time.
 
     Args:
-        max_gap_s: longest time a person may be unseen and still be the same track.
+        max_gap_s: longest time a person may be unseen and still be the same track; twice that where the look is the
+            same.
         min_duration_s: shorter tracks are ghosts, unless the clip itself is hardly longer.
         min_score: tracks whose mean certainty (box score times mean score of the surer half of the joints) is lower
             are ghosts.

@@ -8,13 +8,13 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from pipeline.results import Array
 from trackers.cutting import Piece
-from trackers.evidence import Strand, costs, strand
+from trackers.evidence import Strand, costs, known, strand
 from trackers.pool import Pool
 
 LIMIT = 18.0  # a continuation that costs more is none
 MARGINS = (8.0, 4.0, 2.0, 1.0, -np.inf)  # by which a continuation must beat all others, round by round
-
 REVISIONS = 3
+KNOWN_FOR = 2.0  # times as long a gap is bridged where the looks agree
 
 
 def stitch(pool: Pool, pieces: list[Piece], max_gap_s: float, size: tuple[int, int]) -> list[Piece]:
@@ -59,7 +59,16 @@ def _revise(
 
 
 def _candidates(pool: Pool, strands: list[Strand], max_gap_s: float) -> tuple[Array, Array]:
-    """(N,), (N,): pairs of a strand that ends and one that begins at most `max_gap_s` later."""
+    """(N,), (N,): pairs of a strand that ends and one that begins at most `max_gap_s` later, or longer if known."""
+    before, after = _within(pool, strands, max_gap_s if pool.look is None else KNOWN_FOR * max_gap_s)
+    gap = pool.time[[s.piece.rows[0] for s in strands]][after] - pool.time[[s.piece.rows[-1] for s in strands]][before]
+    fair = gap <= max_gap_s + 1e-9
+    if pool.look is not None:
+        fair |= known(strands, before, after)
+    return before[fair], after[fair]
+
+
+def _within(pool: Pool, strands: list[Strand], max_gap_s: float) -> tuple[Array, Array]:
     start = pool.time[[s.piece.rows[0] for s in strands]]
     stop = pool.time[[s.piece.rows[-1] for s in strands]]
     first, last = np.searchsorted(start, stop, "right"), np.searchsorted(start, stop + max_gap_s + 1e-9, "right")
