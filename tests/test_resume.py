@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.files import is_leftover
 from studio.scenes import build
 from studio.write import write
 
@@ -38,7 +39,7 @@ def finish(clip, out, *options):
 
 
 def temporary_files(folder):
-    return [p for p in folder.rglob("*") if p.is_file() and ("tmp" in p.name or p.name.startswith("."))]
+    return [p for p in folder.rglob("*") if p.is_file() and ("tmp" in p.name or is_leftover(p))]
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +51,15 @@ def reference(clip, tmp_path_factory):
 
 
 def test_twice_the_same_bytes_and_nothing_redone(clip, reference, tmp_path):
-    poses, report = finish(clip, tmp_path)
+    poses, first = finish(clip, tmp_path)
     assert poses == reference[0]
-    assert report["reused_stages"] == []
+    assert first["reused_stages"] == []
     film = (tmp_path / "walk" / "side_by_side.mp4").stat().st_mtime_ns
     again, report = finish(clip, tmp_path)
     assert again == poses
-    assert {"track", "motion", "mp4", "npz", "csv"} <= set(report["reused_stages"])
+    stages = {"detect", "track", "lift", "place", "clean", "mp4", "npz", "csv"}
+    assert set(report["reused_stages"]) == stages == set(report["seconds_per_stage"])
+    assert report["device"] == first["device"] and report["seconds_per_stage"] == first["seconds_per_stage"]
     assert (tmp_path / "walk" / "side_by_side.mp4").stat().st_mtime_ns == film
 
 
@@ -64,23 +67,34 @@ def test_another_lifter_redoes_only_what_changed(clip, tmp_path):
     first, _ = finish(clip, tmp_path, "--formats", "npz")
     second, report = finish(clip, tmp_path, "--formats", "npz", "--lifter", "blazepose")
     assert first != second
-    assert report["reused_stages"] == ["track"] and "detect" not in report["seconds_per_stage"]
+    assert report["reused_stages"] == ["detect", "track"]
+
+
+# What tells from outside that a stage has begun, and what it must not have left yet.
+STAGES = {
+    "detect": ("walk/.clip.json", "walk/cache/detect-*"),
+    "track, lift": ("walk/cache/detect-*", "walk/poses.csv"),
+    "npz, csv": ("walk/cache/motion-*", "walk/report.json"),
+    "film": ("walk/poses.csv", "walk/side_by_side.mp4"),
+}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-@pytest.mark.parametrize("stage", ["detect", "film"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_interrupt_leaves_nothing_half_written(clip, reference, tmp_path, stage):
+    begun, ended = STAGES[stage]
     process = start(clip, tmp_path)
     deadline = time.monotonic() + 120
-    done = {"detect": lambda: (tmp_path / "walk" / "cache").exists(),
-            "film": lambda: (tmp_path / "walk" / "poses.csv").exists()}[stage]  # fmt: skip
-    while not done() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
+    while not any(tmp_path.glob(begun)) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert any(tmp_path.glob(begun)), "the stage has begun"
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode in (130, 0), stderr
+    assert process.returncode == 130, stderr
+    assert not any(tmp_path.glob(ended)), "it was interrupted before the end"
     assert "Traceback" not in stderr and temporary_files(tmp_path) == []
     assert finish(clip, tmp_path)[0] == reference[0]
+    assert [p.name for p in tmp_path.iterdir()] == ["walk"]
 
 
 @pytest.mark.slow
@@ -103,10 +117,11 @@ def test_killed_at_twenty_moments_it_still_ends_with_the_same_bytes(clip, refere
         again, report = finish(clip, out)
         assert again == poses
         if "motion" in finished:
-            assert not {"detect", "track", "lift"} & set(report["seconds_per_stage"])
+            assert {"detect", "track", "lift"} <= set(report["reused_stages"])
         elif "track" in finished:
-            assert not {"detect", "track"} & set(report["seconds_per_stage"])
+            assert {"detect", "track"} <= set(report["reused_stages"])
         elif "detect" in finished:
-            assert "detect" not in report["seconds_per_stage"]
+            assert "detect" in report["reused_stages"]
+        assert [p.name for p in out.iterdir()] == ["walk"]
         assert temporary_files(out) == []
     assert killed >= 10, "most runs must have been killed before they ended"
