@@ -18,6 +18,7 @@ from trackers.linking import Tracklet
 from trackers.pool import TORSO, Pool
 
 OVERLAP = 0.15  # share of a trunk that another one's box may cover in a frame that shows the person alone
+TELLING = 1.5  # times as far apart as one person from themselves two people must be
 LATER_S = 0.5  # how much later a person is compared with themselves
 WINDOW_S = 0.4  # before and after a change of look
 CLEAR = 2.0  # times the scatter within both windows that a change must be
@@ -33,7 +34,7 @@ def with_looks(pool: Pool, tracklets: list[Tracklet]) -> Pool:
         return pool
     look = np.where(_alone(pool)[:, None], np.sqrt(np.maximum(pool.appearance, 0)), np.nan)
     between, within = _usual(_of_different_people(pool, look)), _usual(_of_one_person(pool, look, tracklets))
-    if not between > within:
+    if not between > TELLING * within:
         return pool
     return replace(pool, look=look * np.sqrt(1 - (within / between) ** 2) / between)
 

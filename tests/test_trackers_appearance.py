@@ -1,0 +1,99 @@
+"""The tracker with appearances: chains that slide from one person to another, long absences, people in uniform."""
+
+from dataclasses import replace
+
+import numpy as np
+import people
+import pytest
+from test_trackers_offline import crossing, people_at, switches, track
+
+PARTS = 12
+SLIDE, LOST, FOUND = 60, 40, 80
+
+
+def dressed(detections, truth, clothes, seed=0, noise=0.02):
+    """The detections with appearances: what each person wears, a little different in each frame."""
+    rng = np.random.default_rng(seed)
+    out = []
+    for frame, persons in zip(detections, truth, strict=True):
+        shade = np.abs(clothes[persons] + noise * rng.normal(size=(len(persons), PARTS)))
+        out.append(replace(frame, appearance=(shade / shade.sum(1, keepdims=True)).astype(np.float32)))
+    return out
+
+
+def clothes(kinds):
+    """(P,12): persons of one kind are dressed alike."""
+    colour = np.random.default_rng(7).dirichlet(np.full(PARTS, 0.3), 1 + max(kinds))
+    return colour[list(kinds)]
+
+
+def meeting(seed=0):
+    """Two who come near each other and part again; detections and the person in each."""
+    times = np.arange(120) / 30
+
+    def walk(side):
+        return lambda t: np.stack([-1 + 0.5 * t + side * (0.02 + 0.5 * np.abs(t - 2)), 5 + 0.05 * side + 0 * t], -1)
+
+    joints = np.stack([people.walker(walk(side), times)[0] for side in (-1, 1)])
+    return *people_at(joints, seed, missed=0, wrong_hint=False), times
+
+
+def chosen(frame, persons, keep, hints):
+    """Only some persons of a frame, with these following ids."""
+    here = np.isin(persons, keep)
+    rows = {k: v[here] for k, v in vars(frame).items() if isinstance(v, np.ndarray)}
+    rows["following"] = np.array([hints[p] for p in persons[here]], np.int32)
+    return replace(frame, **rows), persons[here]
+
+
+def sliding():
+    """One hides behind the other, then the other way round, and the detector slides along from one to the other."""
+    detections, truth, times = meeting()
+    for t in range(len(times)):
+        if t < SLIDE:
+            keep, hints = ([0, 1], {0: 5, 1: 6}) if t < LOST else ([0], {0: 5})
+        else:
+            keep, hints = ([0, 1], {0: 7, 1: 5}) if t >= FOUND else ([1], {1: 5})
+        detections[t], truth[t] = chosen(detections[t], truth[t], keep, hints)
+    return detections, truth, times
+
+
+def test_a_chain_that_slides_onto_another_person_is_cut_by_the_look():
+    detections, truth, times = sliding()
+    tracks = track(dressed(detections, truth, clothes([0, 1])), times)
+    assert len(tracks) == 2
+    assert switches(tracks, detections, truth) == 0
+
+
+def test_without_looks_the_slide_goes_unseen():
+    detections, truth, times = sliding()
+    assert switches(track(detections, times), detections, truth) > 0
+
+
+@pytest.mark.parametrize("kinds, expected", [([0, 1], 2), ([0, 0], 3)])
+def test_a_long_absence_is_bridged_only_where_the_look_tells_who_came_back(kinds, expected):
+    times = np.arange(240) / 30
+    still = lambda x: lambda t: np.stack([x + 0.05 * t, 5 + 0 * t], -1)  # noqa: E731
+    joints = np.stack([people.walker(still(x), times)[0] for x in (-1.2, 1.0)])
+    detections, truth = people_at(joints, 0, missed=0, wrong_hint=False)
+    for t in range(70, 170):
+        detections[t], truth[t] = chosen(detections[t], truth[t], [1], {1: 1})
+    assert len(track(dressed(detections, truth, clothes(kinds)), times, max_gap_s=2.5)) == expected
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.1])
+def test_uniforms_do_no_harm(noise):
+    """People dressed alike are followed as if there were no appearance at all."""
+    joints, times = crossing(1)
+    detections, truth = people_at(joints, 1)
+    alike = dressed(detections, truth, clothes([0, 0, 0, 0]), noise=noise)
+    tracks = track(alike, times)
+    assert len(tracks) == 4 and switches(tracks, alike, truth) == 0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_looks_keep_everybody_apart_who_crosses(seed):
+    joints, times = crossing(seed)
+    detections, truth = people_at(joints, seed)
+    tracks = track(dressed(detections, truth, clothes([0, 1, 2, 3])), times)
+    assert len(tracks) == 4 and switches(tracks, detections, truth) == 0
