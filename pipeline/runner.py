@@ -117,21 +117,18 @@ class _ClipRun:
         self.runner, self.options, self.path, self.clip = runner, runner.options, path, clip
         self.timings: dict[str, float] = {}
         self.reused: list[str] = []
-        self.decoding: list[str] = []  # warnings of the run that decoded the clip
+        self.decoding: list[str] = []  # warnings of an earlier run that decoded the clip
         size, changed = sources.stamp(path)
         digest = sources.fingerprint(path)
-        self.home = sources.result_folder(self.options.out, path, digest)
-        self.provenance: dict[str, Any] = {
-            "clip_sha256": digest,
-            "clip_bytes": size,
-            "clip_mtime_ns": changed,
-            "folder": str(self.home),
-        }
+        out = self.options.out
         try:
+            self.home = sources.result_folder(out, path, digest)
             sources.claim(self.home, path, digest)
             remove_leftovers(self.home)
         except OSError as error:
-            raise OutputError(f"cannot write to {self.home}", str(error), "--out DIR names another place") from error
+            raise OutputError(f"cannot write to {out}", str(error), "--out DIR names another place") from error
+        facts = {"clip_sha256": digest, "clip_bytes": size, "clip_mtime_ns": changed}
+        self.provenance: dict[str, Any] = facts | {"folder": str(self.home)}
         self.cache = StageCache(self.home / "cache")
 
     def run(self) -> Scene:
@@ -270,8 +267,7 @@ class _ClipRun:
         """report.json, whose presence says that the clip is finished."""
         from pipeline.report import provenance, warnings, write_report
 
-        info = self.clip.info  # reading may have added warnings
-        info = dataclasses.replace(info, warnings=tuple(dict.fromkeys([*info.warnings, *self.decoding])))
+        info = dataclasses.replace(self.clip.info, warnings=self._decoding_warnings())
         scene = dataclasses.replace(scene, clip=info)
         about = self.provenance | provenance(self.options) | {"warnings": warnings(scene)}
         about["seconds_per_stage"] = {name: round(value, 3) for name, value in self.timings.items()}
@@ -314,9 +310,14 @@ class _ClipRun:
         return arrays
 
     def _save(self, stage: str, stage_key: str, arrays: dict[str, Any], *timed: str) -> None:
-        about = {"seconds": {name: self.timings[name] for name in timed}, "warnings": self.clip.info.warnings}
+        seconds = {name: self.timings[name] for name in timed}
+        about: dict[str, Any] = {"seconds": seconds, "warnings": self._decoding_warnings()}
         about |= {"device": self.provenance["device"]} if "device" in self.provenance else {}
         self.cache.save(stage, stage_key, arrays | {"about": json.dumps(about)})
+
+    def _decoding_warnings(self) -> tuple[str, ...]:
+        """What the clip tells by now (reading may add to it), and what it told the run before."""
+        return tuple(dict.fromkeys([*self.clip.info.warnings, *self.decoding]))
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

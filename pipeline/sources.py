@@ -85,11 +85,15 @@ def pictures(folder: Path) -> list[Path]:
 
 def _finished(out: Path, clip: Path) -> bool:
     """Is there a whole result of this very file? The same name may have been given to another one since."""
+    size, changed = stamp(clip)
     for home in (out / _stem(clip), *out.glob(f"{glob.escape(_stem(clip))}-*")):
-        report, owner = _read(home / REPORT), _owner(home)
-        if report and owner.get("path") == str(clip.resolve()):
-            seen = report.get("clip_bytes"), report.get("clip_mtime_ns")
-            return seen == stamp(clip) or report.get("clip_sha256") == fingerprint(clip)
+        report = _read(home / REPORT)
+        if not report or report.get("clip_bytes") != size:
+            continue
+        if _owner(home).get("path") == str(clip.resolve()) and report.get("clip_mtime_ns") == changed:
+            return True
+        if report.get("clip_sha256") == fingerprint(clip):  # touched or copied
+            return True
     return False
 
 

@@ -67,9 +67,9 @@ def pictures(path):
         return [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
 
 
-def write_pictures(path, frames, rate=12, ticks=None):
+def write_pictures(path, frames, rate=12, ticks=None, options=None):
     """`ticks` (1/1000 s) gives the frames times of their own."""
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream("libx264", rate=rate)
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
         if ticks is not None:
@@ -106,18 +106,35 @@ def test_everybody_leaves_half_way(clip, tmp_path, runner):
         assert not poses["joint_scores"][0][~known].any()
 
 
-def test_a_cut_file_runs_to_its_end_and_says_so_every_time(clip, tmp_path, capsys):
-    path = tmp_path / "cut.mkv"
-    write_pictures(path, pictures(clip) * 3)
+@pytest.mark.parametrize("ending", ["mkv", "mp4"])
+def test_a_cut_file_runs_to_its_end_and_says_so_every_time(clip, tmp_path, capsys, ending):
+    path = tmp_path / f"cut.{ending}"
+    write_pictures(path, pictures(clip) * 3, options={"movflags": "faststart"} if ending == "mp4" else {})
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 2 // 3])
     for _ in range(2):
         code, stdout, stderr = call(capsys, path, "--out", tmp_path / "out", "--formats", "npz")
         report = report_of(tmp_path / "out" / "cut")
-        assert code == 0 and "cut.mkv" in stdout and 0 < report["clip"]["frames"] < 36
+        assert code == 0 and path.name in stdout and report["clip"]["frames"] > 0
         assert len(report["warnings"]) >= 1
         for text in report["warnings"]:
             assert text in stderr
+
+
+def test_a_lost_frame_is_told_by_every_later_run(clip, tmp_path, runner):
+    path = write_pictures(tmp_path / "hurt.mp4", pictures(clip) * 3)
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packet = [p for p in container.demux(video=0) if p.size][20]
+    data[packet.pos : packet.pos + packet.size] = bytes(packet.size)
+    path.write_bytes(data)
+    for again in ((), ("track", "motion"), ()):
+        for stage in again:
+            next((tmp_path / "out" / "hurt" / "cache").glob(f"{stage}-*")).unlink()
+        scene = runner().run(path)
+        assert any("could not be decoded" in text for text in scene.provenance["warnings"])
+        assert scene.provenance["warnings"] == report_of(tmp_path / "out" / "hurt")["warnings"]
+        assert {"detect", "track", "lift", "npz"} <= set(scene.provenance["seconds_per_stage"])
 
 
 def test_a_turned_clip(clip, tmp_path, capsys):

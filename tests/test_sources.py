@@ -84,6 +84,13 @@ def test_a_clip_replaced_by_another_is_new_and_a_touched_one_is_not(tmp_path):
     assert sources.unfinished(tmp_path) == [clip]
 
 
+def test_two_copies_are_both_finished(tmp_path):
+    touch(tmp_path, "a.mp4")
+    (tmp_path / "a.mov").write_bytes((tmp_path / "a.mp4").read_bytes())
+    finish(tmp_path / "a", tmp_path / "a.mov")
+    assert sources.unfinished(tmp_path) == []
+
+
 def test_the_mark_outlives_the_cache_and_is_whole_or_absent(tmp_path):
     touch(tmp_path, "a.mp4")
     digest, home = sources.fingerprint(tmp_path / "a.mp4"), tmp_path / "out" / "a"
