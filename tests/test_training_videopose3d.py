@@ -197,8 +197,26 @@ def test_command_leaves_what_a_run_needs(recorded, tmp_path):
 
     path = main(recorded, tmp_path, tiny=True, device="cpu", steps=12)
     facts = card(path.stem, path.parent)
+    assert facts.details["accuracy"] == {} and "# Not measured." in path.read_text()
+    assert "studio" not in facts.trained_on, "the tiny recipe takes recorded poses only"
     lifter = VideoPose3D(tmp_path / facts.file)
     pixels = np.random.default_rng(0).uniform(0, 100, (5, len(BODY), 2))
     camera = Camera(np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]]), (100, 100))
     motion = lifter.lift(track_from_h36m(pixels, np.arange(5)), camera, np.arange(5) / 30)
     assert motion.joints.shape == (5, len(skeleton("h36m-23")), 3) and np.isfinite(motion.joints).all()
+
+
+def test_published_files_are_whole_and_for_everybody(tmp_path):
+    from checkpoints.card import card
+    from training.export_videopose3d import publish
+
+    model = build(small(Options(data=tmp_path)))
+    path = publish(model, tmp_path, 5, {"p_mpjpe_exact_mm": 40.04}, acted=0.08)
+    plain = tmp_path / "plain"
+    plain.touch()
+    files = [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert sorted(p.suffix for p in files) == ["", ".onnx", ".safetensors", ".toml"]
+    assert {p.stat().st_mode for p in files} == {plain.stat().st_mode}
+    facts = card(path.stem, path.parent)
+    assert facts.details["accuracy"] == {"p_mpjpe_exact_mm": 40.0}
+    assert "acted by the studio (8% of the windows)" in facts.trained_on

@@ -13,8 +13,9 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from pipeline.files import atomic
 from training.temporal_model import TemporalModel
 
 OPSET = 17
@@ -117,8 +118,10 @@ def export(model: TemporalModel, folder: Path, name: str) -> dict[str, str | int
     state = halve(model.state_dict())
     model.load_state_dict(state)
     weights, graph = folder / f"{name}.safetensors", folder / f"{name}.onnx"
-    save_file(state, weights)
-    onnx.save(onnx_model(model.eval()), graph)
+    with atomic(weights) as temporary:
+        temporary.write_bytes(save(state))
+    with atomic(graph) as temporary:
+        onnx.save(onnx_model(model.eval()), temporary)
     facts: dict[str, str | int] = {}
     for key, path in (("", graph), ("safetensors_", weights)):
         data = path.read_bytes()
@@ -133,7 +136,7 @@ bytes = {bytes}
 sha256 = "{sha256}"
 licence = "Apache-2.0"
 licence_url = "https://www.apache.org/licenses/LICENSE-2.0"
-trained_on = "CMU, Mesh2Motion and jl_motionmatching motion capture and acted motions, seen by random virtual cameras"
+trained_on = "{trained_on}"
 acknowledgement = """The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with \
 funding from NSF EIA-0196217."""
 data_licences = "CMU: free for all uses; Mesh2Motion/Quaternius: CC0; jl_motionmatching: MIT"
@@ -154,23 +157,46 @@ safetensors_sha256 = "{safetensors_sha256}"
 kind = "repository"
 path = "checkpoints/{file}"
 
-# Errors over joints 0-16 in mm on test subjects never trained on; 2D exact and with noise.
-[accuracy]
 {accuracy}
 '''
 
+MOCAP = "CMU, Mesh2Motion and jl_motionmatching motion capture"
+ACCURACY = "# Errors over joints 0-16 in mm on test subjects never trained on; 2D exact and with noise.\n[accuracy]\n"
+
+NOT_MEASURED = "# Not measured.\n[accuracy]"
+
 
 def publish(
-    model: TemporalModel, folder: Path, steps: int, accuracy: dict[str, float], name: str = "videopose3d-open"
+    model: TemporalModel,
+    folder: Path,
+    steps: int,
+    accuracy: dict[str, float],
+    name: str = "videopose3d-open",
+    acted: float = 0.0,
 ) -> Path:
-    """Write weights into `folder` and their card into `folder/cards`; returns the card's path."""
+    """Write weights into `folder` and their card into `folder/cards`; returns the card's path.
+
+    Args:
+        steps: of the optimiser.
+        accuracy: errors in mm by name; empty when they were not measured.
+        acted: share of the training windows whose poses the studio acted.
+
+    Raises:
+        OutputError: no permission, no space.
+    """
     facts = export(model, folder, name)
     table = "\n".join(f"{key} = {value:.1f}" for key, value in accuracy.items())
-    card = folder / "cards" / f"{name}.toml"
-    card.parent.mkdir(exist_ok=True)
     text = CARD.format(
         name=name, field=model.receptive_field, widths=list(model.widths), channels=model.expand_bn.num_features,
-        steps=steps, accuracy=table, **facts,
+        steps=steps, trained_on=trained_on(acted), accuracy=ACCURACY + table if table else NOT_MEASURED, **facts,
     )  # fmt: skip
-    card.write_text(text, encoding="utf-8")
+    card = folder / "cards" / f"{name}.toml"
+    with atomic(card) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return card
+
+
+def trained_on(acted: float) -> str:
+    """What a card says of the data."""
+    poses = f"{MOCAP} and poses acted by the studio ({acted:.0%} of the windows)" if acted else MOCAP
+    return f"{poses}, seen by random virtual cameras"

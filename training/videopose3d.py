@@ -231,4 +231,4 @@ def main(
     weights = train(options, lambda step, mean: log.info("step %d of %d: loss %.4f", step, options.steps, mean))
     model = build(options)
     model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
-    return publish(model, out, options.steps, {})
+    return publish(model, out, options.steps, {}, acted=options.acted)
