@@ -23,8 +23,11 @@ absent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -36,6 +39,20 @@ SCHEMA = 1
 CONTACTS = ("left_heel", "left_toe", "right_heel", "right_toe")
 
 
+@dataclass(frozen=True)
+class Rows:
+    """An array with one row per person, made row by row: a long clip with many people never stands in memory whole."""
+
+    rows: Iterable[Array]
+    count: int
+    shape: tuple[int, ...]  # of a row
+    dtype: np.dtype
+
+    def whole(self) -> Array:
+        """(count, *shape), in memory."""
+        return np.fromiter(self.rows, np.dtype((self.dtype, self.shape)), self.count)
+
+
 def write(scene: Scene, path: str | Path) -> None:
     """Write the scene; the same scene gives the same bytes.
 
@@ -43,9 +60,24 @@ def write(scene: Scene, path: str | Path) -> None:
         OutputError: the file cannot be written.
         ValueError: people with different skeletons.
     """
-    content = arrays(scene)
-    with atomic(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **content)
+    columns = _columns(scene)
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, column in columns.items():
+            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w", force_zip64=True) as file:
+                if isinstance(column, Rows):
+                    _write_rows(file, column)
+                else:
+                    np.lib.format.write_array(file, np.asarray(column), allow_pickle=False)
+
+
+def _write_rows(file: IO[bytes], column: Rows) -> None:
+    descr = np.lib.format.dtype_to_descr(column.dtype)
+    shape = (column.count, *column.shape)
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    for row in column.rows:
+        file.write(np.ascontiguousarray(row, column.dtype).tobytes())
 
 
 def read(path: str | Path) -> dict[str, Array]:
@@ -58,13 +90,17 @@ def read(path: str | Path) -> dict[str, Array]:
 
 
 def arrays(scene: Scene) -> dict[str, Array]:
-    """The scene as the arrays of schema 1."""
+    """The scene as the arrays of schema 1, all in memory."""
+    return {name: c.whole() if isinstance(c, Rows) else np.asarray(c) for name, c in _columns(scene).items()}
+
+
+def _columns(scene: Scene) -> dict[str, Array | Rows]:
     frames, people, tracks = len(scene.clip.times), scene.people, scene.tracks
     joint_names = skeleton(_common([p.skeleton for p in people]) or "h36m-23").joints
     track_skeleton = _common([t.skeleton for t in tracks])
     keypoint_names = skeleton(track_skeleton).joints if track_skeleton else ()
     joints, keypoints = (len(joint_names), 3), (len(keypoint_names), 2)
-    content = {
+    content: dict[str, Array | Rows] = {
         "schema": np.int64(SCHEMA),
         "times": np.asarray(scene.clip.times, np.float64),
         "frame_size": np.array([scene.clip.width, scene.clip.height], np.int64),
@@ -95,23 +131,29 @@ def _common(names: Sequence[str]) -> str:
 
 def _spread(
     people: Sequence[Motion3D] | Sequence[Track2D], field: str, frames: int, shape: tuple[int, ...], blank: object
-) -> Array:
+) -> Rows:
     """(P,T,*shape): each person's rows at their frames of the clip, `blank` elsewhere."""
-    out = np.full((len(people), frames, *shape), blank)
-    for row, person in zip(out, people, strict=True):
+
+    def row(person: Motion3D | Track2D) -> Array:
+        out = np.full((frames, *shape), blank)
         values = getattr(person, field)
         if values is not None:
-            row[person.frames] = values
-    return out
+            out[person.frames] = values
+        return out
+
+    return Rows(map(row, people), len(people), (frames, *shape), np.asarray(blank).dtype)
 
 
-def _in_camera(people: Sequence[Motion3D], camera: Camera, frames: int, shape: tuple[int, int]) -> Array:
+def _in_camera(people: Sequence[Motion3D], camera: Camera, frames: int, shape: tuple[int, int]) -> Rows:
     """(P,T,K,3) float32 m in the camera's frame."""
-    out = np.full((len(people), frames, *shape), np.float32(np.nan))
-    for row, person in zip(out, people, strict=True):
+
+    def row(person: Motion3D) -> Array:
+        out = np.full((frames, *shape), np.float32(np.nan))
         to_camera = camera.world_to_camera
         if to_camera.ndim == 3:
             to_camera = to_camera[person.frames]
         rotation, shift = to_camera[..., :3, :3], to_camera[..., None, :3, 3]
-        row[person.frames] = person.joints @ np.swapaxes(rotation, -1, -2) + shift
-    return out
+        out[person.frames] = person.joints @ np.swapaxes(rotation, -1, -2) + shift
+        return out
+
+    return Rows(map(row, people), len(people), (frames, *shape), np.dtype(np.float32))

@@ -3,6 +3,8 @@
 import csv
 import math
 import time
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -188,3 +190,17 @@ def test_unwritable(tmp_path, format):
 def test_unknown_format():
     with pytest.raises(UsageError, match="npz"):
         exporter("bvh2")
+
+
+def test_many_people_of_a_long_clip_need_little_memory(tmp_path):
+    spans = tuple((20 * n, 20 * n + 10) for n in range(100))
+    scene = replace(random_scene(spans=spans), clip=info(3000))
+    tracemalloc.start()
+    npz.write(scene, tmp_path / "poses.npz")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    got = npz.read(tmp_path / "poses.npz")
+    whole = got["joints_world_m"].nbytes
+    assert peak < whole / 10, f"{peak} bytes while {whole} are written"
+    np.testing.assert_array_equal(got["joints_world_m"][99, 1980:1990], scene.people[99].joints)
+    assert np.isnan(got["joints_world_m"][99, 1990:]).all()
