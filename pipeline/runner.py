@@ -94,7 +94,7 @@ class Runner:
             raise
         except Exception as error:  # the one place: a mistake in one clip must not stop a folder of them
             what = f"unexpected {type(error).__name__} in clip {path}"
-            raise InternalError(what, str(error), "--debug shows the traceback; please report it") from error
+            raise InternalError(what, " ".join(str(error).split()), "--debug shows the traceback; please report it") from error
 
     def _run(self, path: Path) -> Scene:
         from pipeline.clip import open_clip
