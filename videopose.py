@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Video in, 3D human motion out. Drop clips into outputs/ and run without arguments, or name them.",
-    epilog="A first argument that is no command means `run`. Results lie in outputs/<clip>/.",
+    epilog="A first argument that is no command means `run`. Results lie in outputs/<clip>/. "
+    "--debug, with any command, shows an error's traceback.",
 )
 Out = Annotated[Path, typer.Option("--out", help="Folder for results.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
@@ -40,7 +42,6 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="Nobody found is an error.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Results as JSON on stdout.")] = False,
     quiet: Quiet = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks for errors.")] = False,
 ) -> None:
     """Clips in, a film and files out (the default command)."""
     from pipeline.command import run_command
@@ -48,7 +49,8 @@ def run(
 
     options = Options(
         out=out, detector=detector, lifter=lifter, person=person, height_m=height, fov_deg=fov, focal_px=focal,
-        cutoff_hz=cutoff, formats=tuple(f for f in formats.split(",") if f), overwrite=overwrite, strict=strict,
+        cutoff_hz=cutoff, formats=tuple(f.strip() for f in formats.split(",") if f.strip()), overwrite=overwrite,
+        strict=strict,
     )  # fmt: skip
     raise typer.Exit(run_command(sources or [], options, json=json, quiet=quiet))
 
@@ -117,14 +119,35 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command line; always ends in SystemExit with the code of the design: 0 to 5, or 130 when interrupted."""
     from pipeline.errors import VideoposeError
 
-    arguments = _with_default_command(sys.argv[1:] if arguments is None else arguments)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    logging.getLogger("videopose").setLevel(logging.DEBUG if debug else logging.NOTSET)
     try:
-        app(arguments)
+        app(_with_default_command([argument for argument in arguments if argument != "--debug"]))
     except VideoposeError as error:
-        if "--debug" in arguments:
-            raise
-        print(f"error: {error}", file=sys.stderr)
+        _show(error, f"error: {error}", debug)
         raise SystemExit(error.exit_code) from None
+    except Exception as error:  # the last resort: a short message instead of a page
+        _show(error, _unexpected(error), debug)
+        raise SystemExit(1) from None
+
+
+def _show(error: Exception, text: str, debug: bool) -> None:
+    import traceback
+
+    if debug:
+        traceback.print_exception(error)
+    print(text, file=sys.stderr)
+
+
+def _unexpected(error: Exception) -> str:
+    """Three lines about an error that nobody foresaw."""
+    import traceback
+
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = (str(error).strip() or "no message").splitlines()[0]
+    where = f"in {place.name}, {place.filename} line {place.lineno}"
+    return f"error: unexpected {type(error).__name__}: {what}\n  {where}\n  --debug shows the traceback"
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ from typing import Any
 
 from pipeline import console
 from pipeline.batch import Outcome, exit_code, run_all
-from pipeline.errors import UsageError
+from pipeline.errors import MissingError, UsageError
 from pipeline.options import Options
 from pipeline.sources import expand, unfinished
+
+STUDIO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv")  # containers of H.264 that keep frame times
 
 
 def run_command(sources: Sequence[str], options: Options, json: bool, quiet: bool) -> int:
@@ -21,16 +23,25 @@ def run_command(sources: Sequence[str], options: Options, json: bool, quiet: boo
     clips = expand(sources) if sources else unfinished(options.out)
     if not clips:
         print(f"nothing new in {options.out}/; drop a clip there, or name one", file=sys.stderr)
+        if json:
+            print("[]")
         return 0
 
-    def tell(outcome: Outcome) -> None:
-        if outcome.error and len(clips) > 1:
-            print(f"error: {outcome.error}", file=sys.stderr)
-        elif outcome.scene and not json:
-            print(_summary(outcome))
-
+    outcomes: list[Outcome] = []
     with console.progress(quiet) as progress:
-        outcomes = run_all(clips, options, progress, tell)
+
+        def tell(outcome: Outcome) -> None:
+            outcomes.append(outcome)
+            if outcome.error and len(clips) > 1:
+                console.say(f"error: {outcome.error}", sys.stderr)
+            elif outcome.scene and not json:
+                console.say(_summary(outcome), sys.stdout)
+            if len(outcomes) < len(clips):
+                progress.clip(clips[len(outcomes)].name, len(outcomes) + 1, len(clips))
+
+        progress.clip(clips[0].name, 1, len(clips))
+        several = bool(sources) and clips != [Path(source) for source in sources]  # a folder or glob, even of one clip
+        run_all(clips, options, progress, tell, table=several)
     if json:
         print(json_module.dumps([_as_json(outcome) for outcome in outcomes], indent=1))
     if len(outcomes) == 1 and outcomes[0].error:
@@ -42,7 +53,8 @@ def _summary(outcome: Outcome) -> str:
     scene = outcome.scene
     assert scene is not None
     people = f"{len(scene.people)} {'person' if len(scene.people) == 1 else 'people'}"
-    return f"{outcome.clip}: {people}, {len(scene.clip.times)} frames in {outcome.seconds:.1f} s -> {outcome.folder}/"
+    frames = f"{len(scene.clip.times)} {'frame' if len(scene.clip.times) == 1 else 'frames'}"
+    return f"{outcome.clip}: {people}, {frames} in {outcome.seconds:.1f} s -> {outcome.folder}/"
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
@@ -63,10 +75,19 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def train_command(recipe: str, data: Path, out: Path, **choices: Any) -> int:
-    """Run a training recipe and print where the weights lie."""
+    """Run a training recipe and print where the weights lie.
+
+    Raises:
+        UsageError: no such recipe.
+        MissingError: PyTorch or its company is not installed.
+    """
     if recipe != "videopose3d":
         raise UsageError(f"no recipe called {recipe!r}", "known: videopose3d")
-    from training.videopose3d import main
+    try:
+        from training.videopose3d import main
+    except ModuleNotFoundError as error:
+        hint = "pip install -r requirements-train.txt"
+        raise MissingError("training needs PyTorch, which a run does not", str(error), hint) from error
 
     console.start_logging(quiet=False)
     print(main(data, out, **choices))
@@ -74,13 +95,15 @@ def train_command(recipe: str, data: Path, out: Path, **choices: Any) -> int:
 
 
 def studio_command(scene: str, out: Path, **choices: Any) -> int:
-    """Render a studio scene; `list` prints the names of all scenes."""
+    """Render a studio scene; `list` prints the names of all scenes. Raises UsageError."""
     from studio.scenes import SCENES
     from studio.write import main
 
     if scene == "list":
         print("\n".join(SCENES))
         return 0
+    if out.suffix.lower() not in STUDIO_SUFFIXES:
+        raise UsageError(f"cannot write a clip called {out.name}", f"known endings: {' '.join(STUDIO_SUFFIXES)}")
     main(scene, out, **{name: value for name, value in choices.items() if value is not None})
     print(out)
     return 0
@@ -88,6 +111,8 @@ def studio_command(scene: str, out: Path, **choices: Any) -> int:
 
 def bench_command(clip: Path, repeats: int) -> int:
     """Print frames per second of every stage: medians over several full runs into a temporary folder."""
+    if repeats < 1:
+        raise UsageError(f"--repeats {repeats}: at least one run is needed")
     from pipeline.bench import measure, table
 
     console.start_logging(quiet=True)

@@ -17,16 +17,17 @@ _live: list[Bar] = []  # the bar that is on the terminal now
 
 
 def start_logging(quiet: bool) -> None:
-    """Send the program's messages to stderr; `quiet` keeps only warnings."""
+    """Send the program's messages to stderr; `quiet` keeps only warnings. A level of DEBUG set before stays."""
     log = logging.getLogger("videopose")
     log.handlers[:] = [_Messages()]
     log.propagate = False
-    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    if log.level != logging.DEBUG:
+        log.setLevel(logging.WARNING if quiet else logging.INFO)
 
 
 class _Messages(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+        text = super().format(record)  # with the traceback, if there is one
         say(text if record.levelno < logging.WARNING else f"warning: {text}", sys.stderr)
 
 

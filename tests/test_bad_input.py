@@ -100,11 +100,10 @@ def test_wrong_usage(tmp_path, capsys, arguments, words):
     assert code == 2 and words in stderr and "Traceback" not in stderr
 
 
-def test_debug_shows_the_traceback(tmp_path):
-    from pipeline.errors import InputError
-
-    with pytest.raises(InputError):
-        videopose.main([str(tmp_path / "missing.mp4"), "--debug", "--out", str(tmp_path)])
+@pytest.mark.parametrize(("debug", "expected"), [(["--debug"], True), ([], False)])
+def test_debug_shows_the_traceback_and_keeps_the_code(tmp_path, capsys, debug, expected):
+    code, _, stderr = call(capsys, tmp_path / "missing.mp4", *debug, "--out", tmp_path)
+    assert code == 3 and ("Traceback" in stderr) == expected and "error: there is no file" in stderr
 
 
 def test_nobody_in_the_picture(tmp_path, capsys):
@@ -130,7 +129,7 @@ def test_tiny_odd_and_huge_frames(tmp_path, capsys, size):
 
 def test_one_frame(tmp_path, capsys):
     code, stdout, _ = call(capsys, write_video(tmp_path / "one.mp4", frames=1), "--out", tmp_path / "out")
-    assert code == 0 and "1 frames" in stdout
+    assert code == 0 and "1 frame in" in stdout
 
 
 def test_a_folder_isolates_failures_and_writes_the_table(tmp_path, capsys):
