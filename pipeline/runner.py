@@ -93,8 +93,8 @@ class Runner:
         except VideoposeError:
             raise
         except Exception as error:  # the one place: a mistake in one clip must not stop a folder of them
-            what = f"unexpected {type(error).__name__} in clip {path}"
-            raise InternalError(what, " ".join(str(error).split()), "--debug shows the traceback; please report it") from error
+            what, why = f"unexpected {type(error).__name__} in clip {path}", " ".join(str(error).split())
+            raise InternalError(what, why, "--debug shows the traceback; please report it") from error
 
     def _run(self, path: Path) -> Scene:
         from pipeline.clip import open_clip
