@@ -36,11 +36,6 @@ def expand(sources: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(clips))
 
 
-def several(sources: Sequence[str], clips: Sequence[Path]) -> bool:
-    """Are these clips what a folder or pattern gave, or more than one?"""
-    return len(clips) > 1 or list(clips) != [Path(source) for source in sources]
-
-
 def _expand_one(source: str) -> list[Path]:
     path = Path(source)
     if path.is_dir():

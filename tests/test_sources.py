@@ -138,14 +138,6 @@ def test_a_folder_of_pictures_is_called_by_its_real_name(tmp_path, monkeypatch, 
     assert sources.result_folder(tmp_path / "out", Path(name), "0") == tmp_path / "out" / "walk"
 
 
-def test_a_pattern_or_a_folder_is_several_even_with_one_clip(tmp_path):
-    touch(tmp_path, "f/a.mp4", "pictures/1.png")
-    for source, expected in (("f", True), ("f/*.mp4", True), ("f/a.mp4", False), ("pictures", False), ("gone", False)):
-        named = [str(tmp_path / source)]
-        assert sources.several(named, sources.expand(named)) == expected
-    assert sources.several([], [tmp_path / "a.mp4"])
-
-
 def test_fingerprint_reads_only_pictures_and_says_what_cannot_be_read(tmp_path):
     touch(tmp_path, "f/1.png")
     first = sources.fingerprint(tmp_path / "f")
