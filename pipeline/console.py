@@ -79,17 +79,17 @@ def _bar() -> Bar:
 
 class _OnBar(Reporter):
     def __init__(self, bar: Bar) -> None:
-        self.bar, self.stage = bar, ""
+        self.bar, self.stage, self.name = bar, "", ""
         self.task = bar.add_task("", total=None, rate="", clip="")
 
     def clip(self, name: str, number: int, count: int) -> None:
-        self.stage = ""
-        self.bar.update(self.task, clip=f"{number} of {count}, {name} " if count > 1 else "")
+        self.stage, self.name = "", f"{number} of {count}, {name} " if count > 1 else ""
+        self.bar.reset(self.task, description="", clip=self.name, rate="")
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         if stage != self.stage:
             self.stage = stage
-            self.bar.reset(self.task, total=total, completed=done, description=stage)
+            self.bar.reset(self.task, total=total, completed=done, description=stage, clip=self.name, rate="")
         speed = self.bar.tasks[0].speed if stage in COUNTS_FRAMES else None  # over the last reports
         self.bar.update(self.task, completed=done, total=total, rate=f"{speed:.0f} frames/s" if speed else "")
 

@@ -53,6 +53,11 @@ def lines(text):
     return [line.rpartition("\r")[2] for line in plain.split("\n")]
 
 
+def every(text):
+    """Whatever stood on a line for a while, escapes removed."""
+    return re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text))
+
+
 def test_results_go_to_stdout_while_a_bar_runs(tmp_path):
     with (tmp_path / "list.txt").open("wb") as file:
         seen = on_terminal(CODE, file)
@@ -63,6 +68,7 @@ def test_results_go_to_stdout_while_a_bar_runs(tmp_path):
 def test_messages_stand_above_the_bar():
     seen = on_terminal(CODE)
     assert "detect" in seen and "1 of 2, a[b].mp4" in seen and "2 of 2, c.mp4" in seen
+    assert not re.search(r"lift.*frames/s", "\n".join(every(seen)))
     for text in ("warning: a[b].mp4: :smile: [bold]", "a[b].mp4: 1 person", "c.mp4: 1 person"):
         assert text in lines(seen)
 
