@@ -26,6 +26,7 @@ FOOT_M = 0.015  # how far a lifter sees one heel or toe too high or low througho
 STANCE_S = 1.0  # a longer stance is several
 OUTLIER = 2.0  # expected errors from which a stance counts less and less (Cauchy): steps, roofs, wrong contacts
 MOST = 600  # stances per person that are used
+INDEPENDENT = 14.0  # stances per person that count: a lifted body's errors stay, however long it is watched
 UPWARDS = np.array([0.0, -1.0, 0.0])
 
 
@@ -64,8 +65,9 @@ def gather_evidence(
             foot.append(column)
     every = max(1, -(-len(points) // MOST))
     picked = np.array(points).reshape(-1, 3)[::every]
-    which = np.array(foot, int)[::every]
-    return Evidence(picked, np.array(weights)[::every], which, rest, body_axis(joints, skeleton))
+    which, share = np.array(foot, int)[::every], np.array(weights, float)[::every]
+    share = share * min(1.0, INDEPENDENT / max(share.sum(), 1e-9))
+    return Evidence(picked, share, which, rest, body_axis(joints, skeleton))
 
 
 def body_axis(joints: Array, skeleton: Skeleton) -> Array:

@@ -17,6 +17,7 @@ import numpy as np
 from pipeline.results import Array, Detections, Track2D
 from trackers.appearance import with_looks
 from trackers.cutting import Piece, cut
+from trackers.ends import trim
 from trackers.linking import link
 from trackers.pool import Pool, gather
 from trackers.similarity import oks
@@ -61,7 +62,7 @@ class OfflineTracker:
         pieces = stitch(pool, cut(pool, tracklets), self.max_gap_s, size)
         pieces = [piece for piece in _without_coinciding(pool, pieces) if self._is_person(pool, piece, times)]
         pieces.sort(key=lambda piece: -_prominence(pool, piece))
-        return [_as_track(pool, piece, number) for number, piece in enumerate(pieces, 1)]
+        return [trim(_as_track(pool, piece, number), size) for number, piece in enumerate(pieces, 1)]
 
     def _is_person(self, pool: Pool, piece: Piece, times: Array) -> bool:
         """Long enough, where a clip of one frame asks for one frame, and sure enough."""
