@@ -7,7 +7,6 @@ with packets that show nothing, no timestamps) the whole file is decoded once to
 from __future__ import annotations
 
 import itertools
-import logging
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,8 +21,6 @@ from av.video.reformatter import VideoReformatter
 
 from pipeline.errors import InputError
 from pipeline.results import Array, ClipInfo
-
-log = logging.getLogger("videopose")
 
 # Containers that hold their own pictures. Everything that names other files or addresses is left out: hls, dash,
 # concat, image sequences, devices.
@@ -178,7 +175,6 @@ class Video:
 
     def _tell(self, warning: str) -> None:
         if warning not in self.info.warnings:
-            log.warning("%s: %s", self.path, warning)
             self.info = replace(self.info, warnings=(*self.info.warnings, warning))
 
     def _numbered(self, container: av.container.InputContainer, start: int) -> Iterator[tuple[int, VideoFrame]]:
