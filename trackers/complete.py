@@ -25,7 +25,10 @@ def complete(track: Track2D, times: Array, max_gap_s: float = 0.5) -> Track2D:
     """
     time = np.asarray(times, float)[track.frames]
     known = np.isfinite(track.keypoints).all(-1) & (track.scores > 0)
-    known &= ~_wild(track.keypoints.astype(float), known)
+    body = _size(track.keypoints, known)
+    for joint in range(known.shape[1]):  # one at a time: the windows of all joints of a long clip would fill the memory
+        part = slice(joint, joint + 1)
+        known[:, part] &= ~_wild(track.keypoints[:, part].astype(float), known[:, part], body)
     points = np.where(known[..., None], track.keypoints, np.nan).astype(np.float32)
     scores = np.where(known, track.scores, 0.0).astype(np.float32)
     for joint in range(known.shape[1]):
@@ -50,12 +53,11 @@ def _fill_joint(points: Array, scores: Array, known: Array, time: Array, max_gap
     scores[missing] = np.minimum(scores[left], scores[right]) * np.exp(-away / FADE_S)
 
 
-def _wild(points: Array, known: Array) -> Array:
+def _wild(points: Array, known: Array, body: float) -> Array:
     """(T,J) bool: far from the median of the frames around it, though the neighbours agree with each other."""
     frames = len(points)
     if frames < 2 * WINDOW + 1:
         return np.zeros_like(known)
-    body = _size(points, known)
     padded = np.pad(np.where(known[..., None], points, np.nan), ((WINDOW, WINDOW), (0, 0), (0, 0)), "edge")
     around = np.stack([padded[k : k + frames] for k in range(2 * WINDOW + 1) if k != WINDOW])
     enough = np.isfinite(around[..., 0]).sum(0) >= 3
