@@ -27,9 +27,21 @@ def clip(tmp_path_factory):
     return path
 
 
+def hears_interrupts():
+    """A shell's background job, and all it starts, ignores SIGINT; what is tested here must not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(clip, out, *options):
     command = [sys.executable, "videopose.py", str(clip), "--out", str(out), *options]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hears_interrupts if sys.platform != "win32" else None,
+    )
 
 
 def finish(clip, out, *options):
