@@ -52,14 +52,6 @@ class Placement:
     quality: dict[str, Any]
 
 
-def place(
-    motions: list[Motion3D], tracks: list[Track2D], camera: Camera, times: Array, height_m: float | None = None
-) -> tuple[list[Motion3D], Camera]:
-    """`placement` without its quality."""
-    placed = placement(motions, tracks, camera, times, height_m)
-    return placed.motions, placed.camera
-
-
 def placement(
     motions: list[Motion3D], tracks: list[Track2D], camera: Camera, times: Array, height_m: float | None = None
 ) -> Placement:

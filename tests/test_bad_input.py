@@ -8,18 +8,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-
-import videopose
+from commandline import call
 
 ROOT = Path(__file__).parent.parent
-
-
-def call(capsys, *arguments):
-    """Run one command line in this process; its exit code, stdout and stderr."""
-    with pytest.raises(SystemExit) as caught:
-        videopose.main([str(a) for a in arguments])
-    text = capsys.readouterr()
-    return caught.value.code or 0, text.out, text.err
 
 
 def write_video(path, frames=8, size=(64, 48), codec="mpeg4", rate=25):

@@ -5,21 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from commandline import call
 
-import videopose
 from pipeline import batch, command, doctor
 from pipeline.errors import MissingError, OutputError
 from pipeline.options import Options
 
 ROOT = Path(__file__).parent.parent
-
-
-def call(capsys, *arguments):
-    """Run one command line in this process; its exit code, stdout and stderr."""
-    with pytest.raises(SystemExit) as caught:
-        videopose.main([str(a) for a in arguments])
-    text = capsys.readouterr()
-    return caught.value.code or 0, text.out, text.err
 
 
 @pytest.mark.parametrize("debug", [True, False])
