@@ -33,7 +33,7 @@ from pipeline.runner import Runner
 from pipeline.skeletons import skeleton
 from visualize.draw import LEFT, Color, colors, picture_bones, side
 from visualize.film import side_by_side
-from visualize.view import BACKGROUND
+from visualize.floor import BACKGROUND
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -110,8 +110,13 @@ def _outline(a: Array, b: Array, tail: Array, head: Array) -> Array:
 
 
 def fill(canvas: Array, outline: Array, color: Color) -> None:
-    """Fill one convex outline (N,2) int32 in 1/16 px."""
+    """Fill one convex outline (N,2) int32 in 1/16 px, anti-aliased."""
     cv2.fillConvexPoly(canvas, outline, color, cv2.LINE_AA, SHIFT)
+
+
+def fill_hard(canvas: Array, outline: Array, color: Color) -> None:
+    """The same without soft edges, in half the time: for tones close to what they lie on."""
+    cv2.fillConvexPoly(canvas, outline, color, cv2.LINE_8, SHIFT)
 
 
 class Patch:
@@ -159,13 +164,17 @@ def label(text: str, size: int, color: Color, weight: int = 400, shade: Color | 
 
 def put_digits(canvas: Array, text: str, x: int, y: int, size: int, color: Color) -> None:
     """A text of digits whose letters stand still while they count: each takes the width of a zero."""
-    advance = letters("0", size).shape[1] - 3
-    glyphs = [letters(letter, size) for letter in text]
-    steps = [advance if letter.isdigit() else g.shape[1] - 3 for letter, g in zip(text, glyphs, strict=True)]
-    strip = np.zeros((glyphs[0].shape[0], sum(steps) + 8, 1), np.float32)
-    at = 2
-    for glyph, step in zip(glyphs, steps, strict=True):
-        place = strip[:, at + (step - glyph.shape[1] + 3) // 2 :][:, : glyph.shape[1]]
-        np.maximum(place, glyph[:, : place.shape[1]], out=place)
-        at += step
-    Patch(strip, color).put(canvas, x - 2, y)
+    mask = np.concatenate([_cell(letter, size) for letter in text], axis=1)
+    part = canvas[y : y + mask.shape[0], x : x + mask.shape[1]]
+    mask = mask[: part.shape[0], : part.shape[1]]
+    part[:] = part + mask * (np.array(color, np.float32) - part) + np.float32(0.5)
+
+
+@lru_cache(maxsize=64)
+def _cell(letter: str, size: int) -> Array:
+    """(h,w,1) one letter in the middle of the width that it takes."""
+    glyph = letters(letter, size)
+    width = (letters("0", size) if letter.isdigit() else glyph).shape[1] - 3
+    left = max(0, width - glyph.shape[1] + 1) // 2
+    middle = (glyph.shape[1] + 2 * left - width) // 2
+    return np.pad(glyph, ((0, 0), (left, left), (0, 0)))[:, middle : middle + width]

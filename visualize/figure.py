@@ -10,8 +10,9 @@ import numpy as np
 
 from pipeline.results import Array, Motion3D, Scene
 from pipeline.skeletons import Skeleton, skeleton
-from visualize.draw import LEFT, MIDDLE, SHIFT, Color, capsules, colors, fill, label, mixed, side
-from visualize.view import BACKGROUND, Floor, View
+from visualize.draw import LEFT, MIDDLE, SHIFT, Color, capsules, colors, fill, fill_hard, label, mixed, side
+from visualize.floor import BACKGROUND, Floor
+from visualize.view import View
 
 _CHUNK = 240  # frames projected at a time
 _SHADOW: Color = (27, 21, 18)
@@ -86,13 +87,18 @@ class _Shapes:
 
 
 class Figures:
-    """Draws all people of a scene, frame after frame."""
+    """Draws all people of a scene, frame after frame.
+
+    Attributes:
+        grid_m: m between the lines of the floor's grid.
+    """
 
     def __init__(self, scene: Scene, view: View) -> None:
         self._scene, self._view = scene, view
         self._bodies = [_body(skeleton(person.skeleton)) for person in scene.people]
         self._inks = [_inks(number, body) for number, body in enumerate(self._bodies)]
         self._floor = Floor(view)
+        self.grid_m = self._floor.step
         self._rim = max(1.0, view.size[1] / 720 * 1.5)
         self._first = 0
         self._shapes: list[_Shapes | None] | None = None
@@ -125,14 +131,14 @@ class Figures:
         ends = _ends(joints, body)
         limbs, radii, depth = self._seen(ends, body.radii, frames)
         (a, b), (ra, rb) = np.moveaxis(limbs, 2, 0), np.moveaxis(radii, 2, 0)
-        bodies, rims = capsules(a, b, [(ra, rb), (ra + self._rim, rb + self._rim)])
+        bodies, rims = capsules(a, b, [(ra, rb), (ra + self._rim, rb + self._rim)], 6)
         a, b = a - 0.3 * ra[..., None] * [0.8, 0.6], b - 0.3 * rb[..., None] * [0.8, 0.6]
         shadows = self._shadows(ends[:, body.shaded], body.radii[body.shaded], frames)
         torso, width, torso_depth = self._torsos(joints[:, body.torso], frames)
         return _Shapes(
             limbs=bodies,
             rims=rims,
-            lights=capsules(a, b, [(0.5 * ra, 0.5 * rb)])[0],
+            lights=capsules(a, b, [(0.5 * ra, 0.5 * rb)], 4)[0],
             shadows=shadows,
             cast=shadows.any(axis=(2, 3)),
             torso=torso,
@@ -152,7 +158,7 @@ class Figures:
     def _shadows(self, ends: Array, radii: Array, frames: Array) -> Array:
         pixels, radii, _ = self._seen(_on_floor(ends), radii, frames)
         (a, b), (ra, rb) = np.moveaxis(pixels, 2, 0), np.moveaxis(radii, 2, 0)
-        return capsules(a, b, [(ra, rb)], 6)[0]
+        return capsules(a, b, [(ra, rb)], 4)[0]
 
     def _torsos(self, corners: Array, frames: Array) -> tuple[Array, Array, Array]:
         """Points around a torso's shadow, rim and body (F,3,M,2), the width of its spine (F,) px and depth (F,1) m."""
@@ -194,16 +200,16 @@ class Figures:
             fill(canvas, shape.rims[row, part], _INK)
             fill(canvas, shape.limbs[row, part], tone)
             if self._bodies[number].lit[part]:
-                fill(canvas, shape.lights[row, part], light)
+                fill_hard(canvas, shape.lights[row, part], light)
         for number, shape in present:
             if np.isfinite(shape.tag[row]).all():
                 self._tag(canvas, shape.tag[row], number)
 
     def _shadow(self, canvas: Array, shape: _Shapes, row: int) -> None:
         for outline in shape.shadows[row][shape.cast[row]]:
-            fill(canvas, outline, _SHADOW)
+            fill_hard(canvas, outline, _SHADOW)
         if shape.width[row]:
-            fill(canvas, cv2.convexHull(shape.torso[row, 0]), _SHADOW)
+            fill_hard(canvas, cv2.convexHull(shape.torso[row, 0]), _SHADOW)
 
     def _torso(self, canvas: Array, shape: _Shapes, row: int, inks: tuple[Color, Color]) -> None:
         tone, light = inks

@@ -70,7 +70,7 @@ def side_by_side(scene: Scene, clip: Frames, panel_height: int = 720) -> Iterato
     height = panel_height // 2 * 2
     inner, left = _video_panel(scene.clip, height)
     figures = Figures(scene, view_of(scene, (height, height)))
-    overlay, legend = Overlay(scene, inner), _Legend(scene, height)
+    overlay, legend = Overlay(scene, inner), _Legend(scene, height, figures.grid_m)
     canvas = np.zeros((height, left + height, 3), np.uint8)
     y = (height - inner[1]) // 2
     video, panel = canvas[y : y + inner[1], :left], canvas[:, left:]
@@ -98,12 +98,12 @@ def _video_panel(info: ClipInfo, height: int) -> tuple[tuple[int, int], int]:
 class _Legend:
     """Time, what the colours mean, and the size of the grid."""
 
-    def __init__(self, scene: Scene, height: int) -> None:
+    def __init__(self, scene: Scene, height: int, grid_m: int) -> None:
         self._size = max(9, round(height / 36))
         self._margin = round(height / 30)
         small = max(8, round(self._size * 0.8))
         bottom = height - self._margin - small
-        self._still = [(label("grid 1 m", small, _QUIET), self._margin, bottom)]
+        self._still = [(label(f"grid {grid_m} m", small, _QUIET), self._margin, bottom)]
         if scene.people:
             sides = _sides(min(len(scene.people), 4), small)
             self._still.append((sides, height - self._margin - sides.size[0], bottom))

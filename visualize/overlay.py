@@ -14,7 +14,7 @@ from visualize.draw import FACE, LEFT, Color, capsules, colors, fill, label, mix
 _UNSEEN, _FAINT = 0.05, 0.4  # scores below which a bone is left out, or drawn thin and pale
 _INK: Color = (20, 16, 12)
 _PALE: Color = (150, 150, 150)
-_CORNERS = 5  # of the bones' round ends
+_CORNERS = 4  # of the bones' round ends
 _CHUNK = 240
 
 
@@ -26,6 +26,7 @@ class _Lines:
     bones: Array  # (F,B,N,2) int32, 1/16 px
     rims: Array  # the same, a little larger
     known: Array  # (F,B) bool
+    rimmed: Array  # (F,B) bool: has a dark rim, which fine and faint bones have not
     faint: Array  # (F,B) 0 or 1
     tag: Array  # (F,2) px
 
@@ -53,11 +54,9 @@ class Overlay:
 
     def _person(self, canvas: Array, lines: _Lines, row: int, number: int) -> None:
         bones, rims, faint = lines.bones[row], lines.rims[row], lines.faint[row]
-        drawn = np.flatnonzero(lines.known[row]).tolist()
-        for bone in drawn:
-            if not faint[bone]:
-                fill(canvas, rims[bone], _INK)
-        for bone in drawn:
+        for bone in np.flatnonzero(lines.rimmed[row]).tolist():
+            fill(canvas, rims[bone], _INK)
+        for bone in np.flatnonzero(lines.known[row]).tolist():
             fill(canvas, bones[bone], self._tones[number][bone][faint[bone]])
         if np.isfinite(lines.tag[row]).all():
             self._tag(canvas, lines.tag[row], number)
@@ -77,12 +76,14 @@ class Overlay:
         score = np.minimum(scores[:, pairs[:, 0]], scores[:, pairs[:, 1]])
         ends = np.where((score > _UNSEEN)[..., None, None], points[:, pairs], np.nan)
         faint = (score < _FAINT) | ~observed[:, None]
-        width = self._widths(points)[:, None] * _thickness(bones.joints, pairs) * np.where(faint, 0.55, 1.0)
+        thickness = _thickness(bones.joints, pairs)
+        width = self._widths(points)[:, None] * thickness * np.where(faint, 0.55, 1.0)
         rim = width + 0.9 * max(0.7, self._unit)
         a, b = ends[..., 0, :], ends[..., 1, :]
         outlines, rims = capsules(a, b, [(width, width), (rim, rim)], _CORNERS)
         known = outlines.any(axis=(2, 3))
-        return _Lines(first, outlines, rims, known, faint.astype(int), self._above(points, scores))
+        rimmed = known & ~faint & (thickness == 1)
+        return _Lines(first, outlines, rims, known, rimmed, faint.astype(int), self._above(points, scores))
 
     def _widths(self, points: Array) -> Array:
         """(F,) px: half a bone's thickness, in step with the person's height in the picture, without flicker."""

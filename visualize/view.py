@@ -9,12 +9,10 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from pipeline.results import Array, Scene
-from visualize.draw import SHIFT, Color, mixed
 
 FIELD_OF_VIEW = np.radians(34)
 _ELEVATION = np.radians(13)
@@ -23,11 +21,6 @@ _NEAREST, _FARTHEST = 3.4, 16.0  # m
 _FILL = 0.84  # how far towards the rim people may come
 _STANDING = 1.45  # the eye stands still when this many times the distance of following is enough
 _POSES_PER_SECOND = 30  # the eye moves in steps no finer than this, so that fast clips can reuse a drawn floor
-
-BACKGROUND: Color = (30, 24, 20)
-_GLOW: Color = (40, 33, 28)
-_STAGE: Color = (52, 43, 37)
-_LINE: Color = (98, 84, 74)
 
 
 @dataclass(frozen=True)
@@ -126,91 +119,3 @@ def _azimuth(scene: Scene, target: Array) -> float:
     matrix = np.asarray(scene.camera.camera_to_world, float)
     offset = matrix.reshape(-1, 4, 4)[0, :2, 3] - target[:2]
     return float(np.arctan2(offset[1], offset[0])) if np.hypot(*offset) > 0.1 else -np.pi / 2
-
-
-class Floor:
-    """The empty stage: a soft disc with a grid of metres around the people, drawn once per pose of the eye."""
-
-    RADIUS = 5.0  # m at least
-    RINGS = 5
-    LEVELS = 6  # of the grid's brightness
-
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._pose, self._drawn = -1, _sky(view.size)
-        self._radius = max(self.RADIUS, 0.75 * float(view.distance.max()))
-        self._blank = self._drawn.copy()
-        self._thickness = max(1, round(view.size[1] / 720))
-        self._lines: tuple[Array, list[Array]] | None = None
-
-    def paint(self, canvas: Array, frame: int) -> None:
-        """Cover the whole canvas, (H,W,3) uint8 BGR, with the stage as seen in that frame."""
-        if self._view.hold == 1:
-            self._draw(canvas, frame)
-            return
-        pose = frame // self._view.hold
-        if pose != self._pose:
-            self._draw(self._drawn, frame)
-            self._pose = pose
-        canvas[:] = self._drawn
-
-    def _draw(self, canvas: Array, frame: int) -> None:
-        canvas[:] = self._blank
-        center = self._view.target[frame] * [1, 1, 0]
-        self._disc(canvas, center, frame)
-        self._grid(canvas, center, frame)
-
-    def _disc(self, canvas: Array, center: Array, frame: int) -> None:
-        angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-        circle = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], -1)
-        radii = self._radius * np.linspace(1, 0.3, self.RINGS)
-        pixels, _ = self._view.project((center + radii[:, None, None] * circle)[None], np.array([frame]))
-        for ring, outline in enumerate(pixels[0]):
-            if np.isfinite(outline).all():
-                tone = mixed(BACKGROUND, _STAGE, (ring + 1) / self.RINGS)  # steps too small to need soft edges
-                cv2.fillConvexPoly(canvas, (outline * 16).round().astype(np.int32), tone, cv2.LINE_8, SHIFT)
-
-    def _grid(self, canvas: Array, center: Array, frame: int) -> None:
-        """Lines through all whole metres, fading towards the rim."""
-        levels = self._levels(center)
-        pixels, _ = self._view.project(np.concatenate(levels)[None], np.array([frame]))
-        low, high = pixels[0].min(axis=1), pixels[0].max(axis=1)
-        visible = ((high > 0) & (low < self._view.size)).all(axis=1) & (np.abs(pixels[0]) < 2e4).all(axis=(1, 2))
-        lines = np.where(visible[:, None, None], pixels[0] * (1 << SHIFT), 0).round().astype(np.int32)
-        start = 0
-        for strength, ends in enumerate(levels, 1):
-            rows = slice(start, start + len(ends))
-            start += len(ends)
-            color = mixed(_STAGE, _LINE, strength / self.LEVELS)
-            cv2.polylines(canvas, lines[rows][visible[rows]], False, color, self._thickness, cv2.LINE_AA, SHIFT)
-
-    def _levels(self, center: Array) -> list[Array]:
-        """Ends (N,2,3) m of the grid's lines for each brightness, the faintest first."""
-        if self._lines is None or not np.array_equal(self._lines[0], center):
-            ends, fade = _segments(center, self._radius)
-            level = np.ceil(fade * self.LEVELS)
-            self._lines = center, [ends[level == strength] for strength in range(1, self.LEVELS + 1)]
-        return self._lines[1]
-
-
-def _sky(size: tuple[int, int]) -> Array:
-    """(H,W,3) uint8: the background, a little lighter where floor and wall would meet."""
-    width, height = size
-    glow = np.exp(-(((np.linspace(0, 1, height) - 0.42) / 0.3) ** 2))[:, None]
-    column = np.array(BACKGROUND) + glow * (np.array(_GLOW) - BACKGROUND)
-    return np.repeat(column.round().astype(np.uint8)[:, None], width, axis=1)
-
-
-def _segments(center: Array, radius: float) -> tuple[Array, Array]:
-    """Pieces of the metre lines inside a disc: ends (N,2,3) m and how strong each is, (N,) in (0,1]."""
-    whole = np.arange(np.floor(-radius), np.ceil(radius) + 1)
-    pieces = np.linspace(-radius, radius, 17)
-    along = np.stack([pieces[:-1], pieces[1:]], -1)
-    blank = np.zeros((len(whole), len(along), 2, 3))
-    blank[..., 0], blank[..., 1] = whole[:, None, None] + np.round(center[0]), along + center[1]
-    other = np.zeros_like(blank)
-    other[..., 0], other[..., 1] = along + center[0], whole[:, None, None] + np.round(center[1])
-    ends = np.concatenate([blank, other]).reshape(-1, 2, 3)
-    away = np.linalg.norm(ends.mean(axis=1)[:, :2] - center[:2], axis=1) / radius
-    keep = away < 1
-    return ends[keep], 1 - away[keep] ** 2
