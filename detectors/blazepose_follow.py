@@ -78,7 +78,7 @@ class Following:
 
     def _remember(self, index: int, picture: Picture) -> None:
         self._recent.append((index, picture))
-        self.memory = max(self._pace.ahead + 1, MEMORY // picture.pixels.nbytes)
+        self.memory = max(self._pace.ahead + 1, MEMORY // picture.nbytes)
         while len(self._recent) > min(self._pace.period + self._pace.probation + 1, self.memory):
             self._recent.popleft()
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.ahead import ahead
 from pipeline.errors import InputError
-from pipeline.results import Array, ClipInfo
+from pipeline.results import Array, ClipInfo, Planes
 from pipeline.sources import IMAGES, natural
 
 _QUEUE_BYTES = 64_000_000
@@ -24,7 +24,9 @@ class _Source(Protocol):
 
     def pictures(
         self, start: int, stop: int, size: tuple[int, int] | None, planes: bool = False
-    ) -> Iterator[Array]: ...
+    ) -> Iterator[Array | Planes]: ...
+
+    def close(self) -> None: ...
 
 
 class Clip:
@@ -53,18 +55,19 @@ class Clip:
         """Let go of what `read` keeps open; the clip stays usable."""
         with self._lock:
             self._near = None
+        self._source.close()
 
     def frames(
         self, start: int = 0, stop: int | None = None, size: tuple[int, int] | None = None, planes: bool = False
-    ) -> Iterator[Array]:
+    ) -> Iterator[Array | Planes]:
         """Frames start..stop-1 as (H,W,3) uint8 BGR, upright, decoded ahead in a thread.
 
         Args:
             start: first index.
             stop: one past the last index; None: the end.
             size: (width, height) px to scale to while decoding, which is cheaper than scaling afterwards.
-            planes: where the file stores limited-range 4:2:0 pictures give (H*3/2,W) uint8, the planes Y, U and V
-                one after the other, without turning them into colours; elsewhere BGR all the same.
+            planes: where the file stores limited-range 4:2:0 pictures give their planes Y, U and V, to be read only,
+                without turning them into colours; elsewhere BGR all the same.
 
         Raises:
             IndexError: the range does not lie within the clip.
@@ -135,6 +138,9 @@ class _Pictures:
         told = (f"pictures carry no times; shown at {fps:g} frames per second",) if len(files) > 1 else ()
         self.info = ClipInfo(str(path), width, height, times, float(fps), warnings=told)
 
+    def close(self) -> None:
+        """Nothing is kept open."""
+
     def pictures(self, start: int, stop: int, size: tuple[int, int] | None, planes: bool = False) -> Iterator[Array]:
         expected = self.info.width, self.info.height
         for file in self.files[start:stop]:
@@ -156,7 +162,7 @@ def _load(file: Path) -> Array:
     if picture is None:
         raise InputError(f"cannot read {file}", "it is no picture, or it is damaged" if len(data) else "it is empty")
     if raw is not None and raw.ndim == 3 and raw.shape[2] == 4 and raw.shape[:2] == picture.shape[:2]:
-        from pipeline.video import on_white
+        from pipeline.pixels import on_white
 
         return on_white(raw if raw.dtype == np.uint8 else (raw >> 8).astype(np.uint8))
     return picture

@@ -28,7 +28,7 @@ def focal_from_metadata(path: str | Path, info: ClipInfo) -> float | None:
 
 
 def _of_video(path: Path) -> float | None:
-    from pipeline.video import tags
+    from pipeline.container import tags
 
     value = tags(path).get(_APPLE_KEY, "")
     try:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Planes = tuple[Array, Array, Array]  # (H,W), (H/2,W/2), (H/2,W/2) uint8: Y, U and V of 4:2:0, limited range
 
 
 @dataclass(frozen=True)

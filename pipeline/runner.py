@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pipeline.clip import Clip
 
 log = logging.getLogger("videopose")
-CLIP = ("pipeline/clip.py", "pipeline/video.py", "pipeline/metadata.py")
+CLIP = ("pipeline/clip.py", "pipeline/container.py", "pipeline/pixels.py", "pipeline/video.py", "pipeline/metadata.py")
 PLAIN = ("pipeline/cache.py", "pipeline/results.py", "pipeline/skeletons.py")
 Progress = Callable[[str, int, int], None]  # stage, done, total
 

@@ -488,6 +488,7 @@ def test_stopping_early_ends_the_thread(whole):
 def test_errors_travel_out_of_the_thread(whole, tmp_path):
     path = shutil.copy(whole["mp4"], tmp_path / "a.mp4")
     clip = open_clip(path)
+    list(clip.frames())
     path.unlink()
     with pytest.raises(InputError):
         list(clip.frames())

@@ -206,7 +206,8 @@ def test_turned_crop_shows_the_leaning_body_upright():
 @pytest.mark.parametrize("black", [True, False])
 def test_crop_out_of_planes_is_the_crop_out_of_colours(black):
     picture = cv2.GaussianBlur(gradient(96, 64), (0, 0), 2)
-    planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
+    stored = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
+    planes = stored[:64], stored[64:80].reshape(32, 48), stored[80:].reshape(32, 48)
     region = Region(50, 30, 90, 0.4)
     one, other = (Picture(p).crop(region, 64, black).astype(int) for p in (picture, planes))
     assert Picture(planes).width == 96 and Picture(planes).height == 64
