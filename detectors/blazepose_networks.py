@@ -5,10 +5,12 @@ Float32 is forced: the bfloat16 that OpenVINO picks by itself on recent CPUs mov
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ from detectors.blazepose_picture import Picture
 from detectors.blazepose_region import Region, rotate
 
 Array = NDArray[Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Networks:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        cv2.setNumThreads(1)  # its threads would only take turns with the networks' on crops that are done in a moment
         core = ov.Core()
         config = {
             "INFERENCE_PRECISION_HINT": "f32",
@@ -85,12 +89,12 @@ class Networks:
             threshold: lowest score told.
             hidden: boxes (4,) x1 y1 x2 y2 px that are painted over first.
         """
-        found = []
-        for some in _groups(windows, 2 * self.threads):
-            crops = [_hide(picture.crop(w, DETECTION_SIZE, black=True), w, hidden) for w in some]
-            jobs = [self._detection.start(crop) for crop in crops]
-            found += [self._candidates(job, window, threshold) for job, window in zip(jobs, some, strict=True)]
-        return found
+
+        def start(window: Region) -> Job:
+            return self._detection.start(_hide(picture.crop(window, DETECTION_SIZE, black=True), window, hidden))
+
+        jobs = _a_few_ahead(start, windows, 2 * self.threads)
+        return [self._candidates(job, window, threshold) for job, window in zip(jobs, windows, strict=True)]
 
     def _candidates(self, job: Job, window: Region, threshold: float) -> list[Candidate]:
         raw, logits = job.result()
@@ -107,11 +111,8 @@ class Networks:
 
     def poses(self, picture: Picture, regions: Sequence[Region]) -> list[Pose]:
         """The person in each region, in the same order."""
-        found = []
-        for some in _groups(regions, 2 * self.threads):
-            jobs = [self.start_pose(picture, region) for region in some]
-            found += [job.result() for job in jobs]
-        return found
+        jobs = _a_few_ahead(lambda region: self.start_pose(picture, region), regions, 2 * self.threads)
+        return [job.result() for job in jobs]
 
 
 class Job:
@@ -171,9 +172,14 @@ def _hide(crop: Array, window: Region, boxes: Sequence[Array]) -> Array:
     return crop
 
 
-def _groups(items: Sequence[Region], size: int) -> Iterator[Sequence[Region]]:
-    """Some at a time: requests hold megabytes each."""
-    return (items[i : i + size] for i in range(0, len(items), size))
+def _a_few_ahead(start: Callable[[Region], T], regions: Sequence[Region], size: int) -> Iterator[T]:
+    """Jobs in the order of their regions, `size` of them under way at most: requests hold megabytes each."""
+    under_way: deque[T] = deque()
+    for region in regions:
+        under_way.append(start(region))
+        if len(under_way) == size:
+            yield under_way.popleft()
+    yield from under_way
 
 
 def _model(core: ov.Core, weights: str, outputs: tuple[str, ...], scale: tuple[float, float]) -> ov.Model:

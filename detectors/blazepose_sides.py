@@ -8,7 +8,7 @@ leaning squares are what the exchange comes with, and in a square of another siz
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from math import pi, radians
 from typing import Any
@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.blazepose_checks import LIMBS, MIRROR, extent
+from detectors.blazepose_checks import LIMBS, MIRROR
 from detectors.blazepose_networks import Pose
 from detectors.blazepose_region import Region
 
 Array = NDArray[Any]
 BODY_METRES = 1.8  # puts differences in metres beside differences in body heights
+MIRRORED = [LIMBS.index(joint) for joint in MIRROR[LIMBS]]  # the limb joints of the other side
+CHUNK = 1024  # frames compared at once
 UPRIGHT, RESIZED, PRIOR = 0.15, 0.03, 0.003  # what contradicting a second look costs, and any exchange
 
 
@@ -40,22 +42,32 @@ def second_square(region: Region, index: int) -> tuple[Region, float]:
     return region.turned(region.turn, 1.15 if index % 2 else 0.87), RESIZED
 
 
-def difference(one: Pose, other: Pose) -> tuple[float, float]:
-    """Mean distance of the limb joints, in the picture and in space, in body heights: as they are, and exchanged."""
-    return _distance(one, other, LIMBS), _distance(one, other, MIRROR[LIMBS])
+def limbs(pose: Pose) -> Array:
+    """(12,5) float32: place of the limb joints in the picture, px, and in space, m."""
+    return np.concatenate([pose.points[LIMBS], pose.world[LIMBS]], axis=1, dtype=np.float32)
 
 
-def _distance(one: Pose, other: Pose, order: Array) -> float:
-    size = max(extent(one), extent(other))
-    pixels = np.linalg.norm(one.points[LIMBS] - other.points[order], axis=1).mean()
-    metres = np.linalg.norm(one.world[LIMBS] - other.world[order], axis=1).mean()
-    return float(pixels / size + metres / BODY_METRES)
+def difference(one: Array, other: Array) -> Array:
+    """Mean distances of limb joints (...,12,5), in the picture and in space, in body heights.
+
+    Returns:
+        (...,2): as they are, and with the sides of one exchanged.
+    """
+    size = np.maximum(_extent(one), _extent(other))[..., None]
+    gaps = one[..., None, :, :] - np.stack([other, other[..., MIRRORED, :]], axis=-3)  # (...,2,12,5)
+    gaps *= gaps
+    pixels, metres = (np.sqrt(part.sum(-1)).mean(-1) for part in (gaps[..., :2], gaps[..., 2:]))
+    return pixels / size + metres / BODY_METRES
+
+
+def _extent(limbs: Array) -> Array:
+    return np.ptp(limbs[..., :2], axis=-2).max(-1)
 
 
 def swapped(one: Pose, other: Pose) -> bool:
     """The two fit clearly better with the sides of one exchanged."""
-    same, crossed = difference(one, other)
-    return crossed < same - 0.03
+    same, crossed = difference(limbs(one), limbs(other))
+    return bool(crossed < same - 0.03)
 
 
 def exchange(pose: Pose) -> Pose:
@@ -93,27 +105,40 @@ def put_right(poses: MutableMapping[int, Pose], looks: Mapping[int, SecondLook])
 
 def decide(poses: Iterable[Pose], looks: Iterable[SecondLook | None]) -> list[bool]:
     """For consecutive poses of one person: are left and right exchanged?"""
-    total, choices, previous = np.zeros(2), [], None
+    bodies, stays = [], []
     for pose, look in zip(poses, looks, strict=True):
-        if previous is not None:
-            same, crossed = difference(previous, pose)
-            ways = total[:, None] + np.array([[same, crossed], [crossed, same]])  # from bit, to bit
-            choices.append(ways.argmin(axis=0))
-            total = ways.min(axis=0)
-        total = total + _contradiction(pose, look)
-        previous = pose
-    if previous is None:
+        bodies.append(limbs(pose))
+        stays.append((0.0, PRIOR) if look is None else _contradiction(bodies[-1], look))
+    if not bodies:
         return []
-    bits = [int(total.argmin())]
-    for choice in reversed(choices):
-        bits.append(int(choice[bits[-1]]))
-    return [bool(bit) for bit in reversed(bits)]
+    return _cheapest(stays, _steps(np.array(bodies)))
 
 
-def _contradiction(pose: Pose, look: SecondLook | None) -> tuple[float, float]:
-    """What it costs to leave the sides of this pose, and to exchange them."""
-    if look is None:
-        return 0.0, PRIOR
-    same, crossed = difference(pose, look.pose)
+def _steps(bodies: Array) -> list[list[float]]:
+    """(T,12,5) -> differences of each body to the next one, T-1 pairs; a few at a time, since clips are long."""
+    steps = []
+    for begin in range(0, len(bodies) - 1, CHUNK):
+        end = min(begin + CHUNK, len(bodies) - 1)
+        steps += difference(bodies[begin:end], bodies[begin + 1 : end + 1]).tolist()
+    return steps
+
+
+def _cheapest(stays: Sequence[tuple[float, float]], steps: Sequence[Sequence[float]]) -> list[bool]:
+    """The bits of least total cost: of each bit in its frame, and of the bits of neighbours being alike or not."""
+    plain, crossed = stays[0]
+    origins = []
+    for (alike, unlike), (stay, exchange) in zip(steps, stays[1:], strict=True):
+        origins.append((plain + alike > crossed + unlike, crossed + alike <= plain + unlike))
+        plain, crossed = min(plain + alike, crossed + unlike), min(crossed + alike, plain + unlike)
+        plain, crossed = plain + stay, crossed + exchange
+    bits = [crossed < plain]
+    for origin in reversed(origins):
+        bits.append(origin[bits[-1]])
+    return bits[::-1]
+
+
+def _contradiction(body: Array, look: SecondLook) -> tuple[float, float]:
+    """What it costs to leave the sides of this body, and to exchange them."""
+    same, crossed = difference(body, limbs(look.pose)).tolist()
     word = look.weight * (crossed - same) / max(crossed + same, 1e-9)
     return max(-word, 0.0), max(word, 0.0) + PRIOR
