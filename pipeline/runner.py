@@ -138,7 +138,7 @@ class _ClipRun:
             text = f"nobody was found in {len(self.clip.info.times)} frames of {self.path}"
             raise NobodyError(text, hint="a clip in which people are larger, or another --detector")
         motions, camera, key_3d = self._motions(tracks, track_key)
-        tracks = [dataclasses.replace(track, presence=None, world=None, appearance=None) for track in tracks]
+        tracks = [_drawn(track) for track in tracks]
         scene = self._finish(self._write(self._scene(tracks, motions, camera), key_3d))
         for text in scene.provenance["warnings"]:
             log.warning("%s: %s", self.path, text)
@@ -346,6 +346,11 @@ class _ClipRun:
     def _outdate(self) -> None:
         """Before anything is done anew: the clip is no longer finished."""
         (self.home / sources.REPORT).unlink(missing_ok=True)
+
+
+def _drawn(track: Track2D) -> Track2D:
+    """A track without what only lifters read: two thirds of its memory, which a long film has no use for."""
+    return dataclasses.replace(track, presence=None, world=None, appearance=None)
 
 
 def _as_arrays(packed: dict[str, Any]) -> dict[str, np.ndarray]:
