@@ -11,6 +11,7 @@ from pipeline.results import Array
 ORDER = 2  # of one pass; forwards and backwards make it 4
 UNEVEN = 0.02  # frame distances that differ by more than this share are brought to even ones first
 SHORTEST = 4  # frames; shorter pieces stay as they are
+AT_ONCE = 4  # joints; all of a long clip would fill the memory
 
 
 def lowpass(values: Array, times: Array, cutoff_hz: float) -> Array:
@@ -45,7 +46,8 @@ def lowpass_known(values: Array, times: Array, cutoff_hz: float) -> Array:
     for k, pattern in enumerate(patterns.T):
         joints = np.nonzero(np.ravel(which) == k)[0]
         for begin, end in runs(pattern):
-            out[begin:end, joints] = lowpass(out[begin:end, joints], times[begin:end], cutoff_hz)
+            for some in np.split(joints, range(AT_ONCE, len(joints), AT_ONCE)):
+                out[begin:end, some] = lowpass(out[begin:end, some], times[begin:end], cutoff_hz)
     return out
 
 

@@ -26,6 +26,7 @@ SLOW_FOOT = 0.004  # (m/s)^2 s: how exactly a foot on the ground stands still
 FLOOR_M = 0.03  # how exactly it is on the floor
 OFF_FLOOR_M = 0.2  # a foot that stands that far above or below the floor hardly belongs to it
 MIN_DEPTH = 0.3  # m
+CHUNK = 2048  # frames whose rays are weighed at a time, so that long clips need little memory
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def solve_path(
     path = _start(pose, seen) if first is None else first
     for _ in range(ROUNDS):
         chain = Chain(len(pose))
-        _add_sight(chain, pose, seen, path, times)
+        chain.add_points(*_sight_terms(pose, seen, path, times))
         _add_smoothness(chain, path, times, ground)
         if feet is not None:
             _add_feet(chain, pose[:, feet[0]], feet[1], path, times, ground)
@@ -120,20 +121,28 @@ def _start(pose: Array, seen: Sight) -> Array:
     return np.concatenate([across, depth[:, None]], axis=1)
 
 
-def _add_sight(chain: Chain, pose: Array, seen: Sight, path: Array, times: Array) -> None:
+def _sight_terms(pose: Array, seen: Sight, path: Array, times: Array) -> tuple[Array, Array]:
+    """(T,3,3) and (T,3) of the normal equations of all frames."""
+    normal, right, share = np.zeros((len(pose), 3, 3)), np.empty((len(pose), 3)), frame_share(times)
+    for begin in range(0, len(pose), CHUNK):
+        rows = slice(begin, begin + CHUNK)
+        part = Sight(seen.rays[rows], seen.weights[rows], seen.pixel)
+        _weigh_sight(normal[rows], right[rows], pose[rows], part, path[rows], share[rows])
+    return normal, right
+
+
+def _weigh_sight(normal: Array, right: Array, pose: Array, seen: Sight, path: Array, share: Array) -> None:
+    """Fill the terms of some frames."""
     depth = np.maximum(pose[..., 2] + path[:, None, 2], MIN_DEPTH)
     spread = POSE_M**2 + (seen.pixel * depth) ** 2
     target = seen.rays * pose[..., 2:] - pose[..., :2]  # p_xy - ray * p_z = target
     miss = path[:, None, :2] - seen.rays * path[:, None, 2:] - target
-    weight = seen.weights / spread / (1 + (miss**2).sum(-1) / (4 * spread)) * frame_share(times)[:, None]
-    normal = np.zeros((len(pose), 3, 3))
+    weight = seen.weights / spread / (1 + (miss**2).sum(-1) / (4 * spread)) * share[:, None]
     normal[:, 0, 0] = normal[:, 1, 1] = weight.sum(1)
     normal[:, :2, 2] = normal[:, 2, :2] = -(weight[..., None] * seen.rays).sum(1)
     normal[:, 2, 2] = (weight * (seen.rays**2).sum(-1)).sum(1)
-    right = np.empty((len(pose), 3))
     right[:, :2] = (weight[..., None] * target).sum(1)
     right[:, 2] = -(weight * (seen.rays * target).sum(-1)).sum(1)
-    chain.add_points(normal, right)
 
 
 def frame_share(times: Array) -> Array:

@@ -116,7 +116,7 @@ class Scene:
 
     clip: ClipInfo
     camera: Camera
-    tracks: list[Track2D]  # one per person, same order as `people`
+    tracks: list[Track2D]  # one per person, same order as `people`; without presence, world and appearance
     people: list[Motion3D]  # frame "world"
     provenance: dict[str, Any] = field(default_factory=dict)
     quality: dict[str, Any] = field(default_factory=dict)

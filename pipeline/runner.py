@@ -25,6 +25,7 @@ from pipeline.cache import StageCache, code_version, key
 from pipeline.choices import choose, chosen_class
 from pipeline.errors import InputError, InternalError, NobodyError, OutputError, VideoposeError
 from pipeline.files import remove_leftovers
+from pipeline.memory import give_back
 from pipeline.options import Options
 from pipeline.results import Camera, Detections, Motion3D, Scene, Track2D
 
@@ -137,6 +138,7 @@ class _ClipRun:
             text = f"nobody was found in {len(self.clip.info.times)} frames of {self.path}"
             raise NobodyError(text, hint="a clip in which people are larger, or another --detector")
         motions, camera, key_3d = self._motions(tracks, track_key)
+        tracks = [_drawn(track) for track in tracks]
         scene = self._finish(self._write(self._scene(tracks, motions, camera), key_3d))
         for text in scene.provenance["warnings"]:
             log.warning("%s: %s", self.path, text)
@@ -145,19 +147,24 @@ class _ClipRun:
     # ---- stages -------------------------------------------------------------------------------------------------
 
     def _detections(self, stage_key: str) -> list[Detections]:
-        if (arrays := self._load("detect", stage_key)) is not None:
-            return stages.unpack_detections(arrays)
+        """Views of a few long arrays, which take half the memory of arrays frame by frame."""
+        arrays = self._load("detect", stage_key)
+        if arrays is None:
+            arrays = self._detect()
+            self._save("detect", stage_key, arrays, "detect")
+        give_back()
+        return stages.unpack_detections(_as_arrays(arrays))
+
+    def _detect(self) -> dict[str, Any]:
         total = len(self.clip.info.times)
         detector = self.runner.detector
         self.provenance["device"] = detector.device
         log.info("%s on %s", self.options.detector, detector.device)
         with self._timed("detect"):
             found = detector.detect(self.clip, lambda done: self.runner.progress("detect", done, total))
-        self._save("detect", stage_key, stages.pack_detections(found, detector.skeleton), "detect")
-        return found
+        return stages.pack_detections(found, detector.skeleton)
 
     def _tracks(self) -> tuple[list[Track2D], str]:
-        from trackers.complete import complete
         from trackers.select import select
 
         o = self.options
@@ -168,18 +175,22 @@ class _ClipRun:
         )
         track_key = key(detect_key, o.tracker, code_version("trackers"))
         if (arrays := self._load("track", track_key)) is None:
-            found = self._detections(detect_key)
-            info = self.clip.info
-            self.runner.progress("track", 0, len(found))
-            with self._timed("track"):
-                tracks = self.runner.tracker.track(found, info.times, (info.width, info.height))
-                tracks = [complete(track, info.times) for track in tracks]
+            tracks = self._track(self._detections(detect_key))
             arrays = stages.pack_people(tracks)
             self._save("track", track_key, arrays, "detect", "track")
         else:
             tracks = stages.unpack_people(_as_arrays(arrays), Track2D)
         chosen = select(tracks, o.person)
         return chosen, key(track_key, [track.id for track in chosen])
+
+    def _track(self, found: list[Detections]) -> list[Track2D]:
+        from trackers.complete import complete
+
+        info = self.clip.info
+        self.runner.progress("track", 0, len(found))
+        with self._timed("track"):
+            tracks = self.runner.tracker.track(found, info.times, (info.width, info.height))
+            return [complete(track, info.times) for track in tracks]
 
     def _motions(self, tracks: list[Track2D], track_key: str) -> tuple[list[Motion3D], Camera, str]:
         """Lifted, placed in the world in metres and cleaned."""
@@ -209,17 +220,22 @@ class _ClipRun:
         from motion.place import placement
 
         times = self.clip.info.times
+        lifted = self._lift(tracks, camera)
+        with self._timed("place"):
+            self.runner.progress("place", 0, len(tracks))
+            placed = placement(lifted, tracks, camera, times, height_m=self.options.height_m)
+            del lifted
+        with self._timed("clean"):
+            motions = clean(placed.motions, times, cutoff_hz=self.options.cutoff_hz)
+        return dataclasses.replace(placed, motions=motions)
+
+    def _lift(self, tracks: list[Track2D], camera: Camera) -> list[Motion3D]:
         lifted = []
         with self._timed("lift"):
             for number, track in enumerate(tracks):
                 self.runner.progress("lift", number, len(tracks))
-                lifted.append(self.runner.lifter.lift(track, camera, times))
-        with self._timed("place"):
-            self.runner.progress("place", 0, len(tracks))
-            placed = placement(lifted, tracks, camera, times, height_m=self.options.height_m)
-        with self._timed("clean"):
-            motions = clean(placed.motions, times, cutoff_hz=self.options.cutoff_hz)
-        return dataclasses.replace(placed, motions=motions)
+                lifted.append(self.runner.lifter.lift(track, camera, self.clip.info.times))
+        return lifted
 
     def _scene(self, tracks: list[Track2D], motions: list[Motion3D], camera: Camera) -> Scene:
         from pipeline.report import quality
@@ -325,10 +341,16 @@ class _ClipRun:
         begin = time.perf_counter()
         yield
         self.timings[stage] = time.perf_counter() - begin
+        give_back()
 
     def _outdate(self) -> None:
         """Before anything is done anew: the clip is no longer finished."""
         (self.home / sources.REPORT).unlink(missing_ok=True)
+
+
+def _drawn(track: Track2D) -> Track2D:
+    """A track without what only lifters read: two thirds of its memory, which a long film has no use for."""
+    return dataclasses.replace(track, presence=None, world=None, appearance=None)
 
 
 def _as_arrays(packed: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -9,7 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 STAGES = ("detectors", "trackers", "lifters", "motion", "visualize", "exporters")
-PLAIN = {"pipeline.results", "pipeline.skeletons", "pipeline.errors", "pipeline.files", "pipeline.ahead"}
+PLAIN = {
+    "pipeline.results",
+    "pipeline.skeletons",
+    "pipeline.errors",
+    "pipeline.files",
+    "pipeline.ahead",
+    "pipeline.memory",
+}
 OURS = (*STAGES, "pipeline", "training", "studio", "checkpoints", "benchmarks", "videopose", "multiview")
 HEAVY = ("numpy", "cv2", "av", "scipy", "openvino", "torch", "lightning_fabric", "rich.progress")
 

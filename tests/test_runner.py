@@ -349,3 +349,9 @@ def test_the_report_names_versions_and_the_clip(clip, tmp_path, runner):
     required = {line.split("==")[0] for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line}
     assert set(report["packages"]) == required - {"tomli"} and all(report["packages"].values())
     assert report["clip_bytes"] == clip.stat().st_size and report["clip_mtime_ns"] == clip.stat().st_mtime_ns
+
+
+def test_the_scene_leaves_out_what_only_lifters_read(runner, clip):
+    (track,) = runner(lifter="blazepose").run(clip).tracks
+    assert track.presence is track.world is track.appearance is None
+    assert np.isfinite(track.keypoints).any()

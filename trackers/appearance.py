@@ -32,7 +32,7 @@ def with_looks(pool: Pool, tracklets: list[Tracklet]) -> Pool:
     """
     if pool.appearance is None:
         return pool
-    look = np.where(_alone(pool)[:, None], np.sqrt(np.maximum(pool.appearance, 0)), np.nan)
+    look = np.where(_alone(pool)[:, None], np.sqrt(np.maximum(pool.appearance, 0, dtype=float)), np.nan)
     between, within = _usual(_of_different_people(pool, look)), _usual(_of_one_person(pool, look, tracklets))
     if not between > TELLING * within:
         return pool
@@ -59,7 +59,7 @@ def jumps(pool: Pool, rows: Array) -> Array:
 
 def _most_abrupt(pool: Pool, rows: Array) -> int:
     """Which link of rows that do not show the person alone changes the raw appearance most: 1 is the first."""
-    raw = np.sqrt(np.maximum(pool.appearance[rows], 0))
+    raw = np.sqrt(np.maximum(pool.appearance[rows], 0, dtype=float))
     return 1 + int(np.argmax(np.linalg.norm(np.diff(raw, axis=0), axis=1)))
 
 

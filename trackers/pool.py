@@ -38,7 +38,7 @@ class Pool:
     strength: Array  # (N,) how sure the detector is of the person, in [0,1]
     boxes: Array  # (N,4) px
     following: Array  # (N,) int, -1 none
-    presence: Array | None
+    presence: Array | None  # this and the next two as the detector gave them: long clips have many
     world: Array | None
     appearance: Array | None
     proportions: Array | None  # (N,L) log lengths of limbs in metres, from `world`
@@ -97,7 +97,7 @@ def _flatten(some: list[Detections], detections: Sequence[Detections], times: Ar
 
 def _optional(some: list[Detections], name: str) -> Array | None:
     parts = [getattr(d, name) for d in some]
-    return None if any(part is None for part in parts) else np.concatenate(parts).astype(float)
+    return None if any(part is None for part in parts) else np.concatenate(parts)
 
 
 def _torso_centre(name: str, keypoints: Array, weights: Array) -> Array:
@@ -116,7 +116,7 @@ def _mask(length: int, chosen: list[int]) -> Array:
 
 def _limb_lengths(name: str, world: Array) -> Array:
     pairs = np.array([skeleton(name).index(*limb) for limb in LIMBS])
-    lengths = np.linalg.norm(world[:, pairs[:, 0]] - world[:, pairs[:, 1]], axis=-1)
+    lengths = np.linalg.norm(world[:, pairs[:, 0]].astype(float) - world[:, pairs[:, 1]], axis=-1)
     return np.log(np.maximum(lengths, 1e-3))
 
 
@@ -138,6 +138,8 @@ def _distinct(pool: Pool, threshold: float = 0.75) -> Array:
 
 
 def _take(pool: Pool, keep: Array, frames: int) -> Pool | None:
+    if keep.all():
+        return pool
     if not keep.any():
         return None
     values = {k: (v[keep] if isinstance(v, np.ndarray) and len(v) == len(pool) else v) for k, v in vars(pool).items()}

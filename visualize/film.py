@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from pipeline.files import atomic
+from pipeline.memory import give_back
 from pipeline.results import Array, ClipInfo, Scene
 from visualize.draw import LEFT, RIGHT, Color, Patch, colors, fill, label, letters, put_digits
 from visualize.encode import Film
@@ -71,6 +72,7 @@ def side_by_side(scene: Scene, clip: Frames, panel_height: int = 720) -> Iterato
     inner, left = _video_panel(scene.clip, height)
     figures = Figures(scene, view_of(scene, (height, height)))
     overlay, legend = Overlay(scene, inner), _Legend(scene, height, figures.grid_m)
+    give_back()  # what the view was found with; the threads that follow could not use it
     canvas = np.zeros((height, left + height, 3), np.uint8)
     y = (height - inner[1]) // 2
     video, panel = canvas[y : y + inner[1], :left], canvas[:, left:]

@@ -17,6 +17,7 @@ from pipeline.results import Array, Scene
 FIELD_OF_VIEW = np.radians(34)
 _ELEVATION = np.radians(13)
 _OFFSET, _SWING, _PERIOD = np.radians(24), np.radians(20), 14.0  # beside the video's own side; s for there and back
+_CHUNK = 2048  # frames looked at at a time, so that long clips need little memory
 _NEAREST, _FARTHEST = 3.4, 16.0  # m
 _FILL = 0.84  # how far towards the rim people may come
 _STANDING = 1.45  # the eye stands still when this many times the distance of following is enough
@@ -108,6 +109,11 @@ def _filled(values: Array, known: Array) -> Array:
 
 def _distance_for(target: Array, axes: Array, low: Array, high: Array) -> Array:
     """(T,) m from `target` at which the box low..high (T,3) just fits into the view."""
+    chunks = [slice(begin, begin + _CHUNK) for begin in range(0, len(target), _CHUNK)]
+    return np.concatenate([_fitting(target[c], axes[c], low[c], high[c]) for c in chunks])
+
+
+def _fitting(target: Array, axes: Array, low: Array, high: Array) -> Array:
     corners = np.stack([np.where(pick, high, low) for pick in itertools.product((False, True), repeat=3)], axis=1)
     seen = (corners - target[:, None]) @ np.swapaxes(axes, 1, 2)
     half = np.tan(FIELD_OF_VIEW / 2) * _FILL
