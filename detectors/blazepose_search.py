@@ -16,6 +16,7 @@ from detectors.blazepose_region import Region, wrap
 from detectors.blazepose_windows import SCALES, around
 
 LOWEST, SUSPECTED, SURE, CLEAR = 0.4, 0.5, 0.7, 0.85  # scores of the detection network
+SURE_IN_TILE = 0.75
 HOPEFUL, LIKELY, CERTAIN = 0.3, 0.5, 0.9  # flags of the landmark network
 
 
@@ -26,7 +27,7 @@ def new_people(
 
     Each suspect is looked at once more by the detection network, in the middle of a window of fitting size, and
     only candidates that fit nobody else better speak for them. Tiles cut people and see them in posts and cables:
-    there the landmark network has to be certain.
+    there both networks have to be surer.
 
     Args:
         found: candidates, and whether their window was a tile.
@@ -48,7 +49,7 @@ def new_people(
     for (candidate, tile, pose), score in zip(likely, scores[: len(likely)], strict=True):
         certain = pose.flag > (CERTAIN if tile else LIKELY)
         score = max(score, candidate.score if certain else 0)
-        if score >= SURE:
+        if score >= (SURE_IN_TILE if tile else SURE):
             people.append((pose, score))
     return _without_doubles(people, known)
 
