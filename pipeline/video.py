@@ -62,10 +62,11 @@ class Video:
         self.path = path
         self._threads = "AUTO"
         self._begun: list[_Begun] = []  # at most one; a list, since pop is atomic
-        packets = self._scan()
+        container = self._open()
+        packets = self._scan(container)
         if packets.faults:
             self._threads = "SLICE"  # with frame threads an error also swallows its neighbours
-        probe = self._probe()
+        probe = self._probe(self._rewound(container, packets))
         self._ticks, self._keys, self._by_order = packets.shown, packets.keys, False
         expected = packets.shown[: len(probe)]
         even = packets.complete and not self._uneven and [frame.pts for frame in probe] == expected
@@ -89,39 +90,46 @@ class Video:
 
     # ---- what the file holds --------------------------------------------------------------------------------------
 
-    def _scan(self) -> _Packets:
+    def _scan(self, container: av.container.InputContainer) -> _Packets:
         """Read all packets without decoding."""
         shown, keys, faults, untimed, end = [], [], [], False, 0.0
-        with self._open() as container:
-            stream = film_stream(container)
-            self._tick, self._step = float(stream.time_base or 0), nominal_step(stream)
-            self._aspect = float(stream.sample_aspect_ratio or 1)
-            self._uneven = stream.codec_context.name in _UNEVEN_CODECS or container.format.name == "avi"
-            try:
-                for packet in container.demux(stream, *container.streams.audio):
-                    if packet.size == 0:
-                        continue
-                    if packet.pts is not None:
-                        end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-                    if packet.stream_index != stream.index:
-                        continue
-                    if packet.is_corrupt:
-                        faults.append("the file is damaged or cut")
-                    untimed |= packet.pts is None
-                    if packet.pts is not None and not packet.is_discard:
-                        shown.append(packet.pts)
-                    if packet.pts is not None and packet.is_keyframe:
-                        keys.append(packet.pts)
-            except av.FFmpegError as error:
-                faults.append(f"the file ends in an error ({error.strerror})")
-            if not faults and is_cut(container, stream, self.path, len(shown), end):
-                faults.append("the file is cut: it ends sooner than its header says")
+        stream = film_stream(container)
+        self._tick, self._step = float(stream.time_base or 0), nominal_step(stream)
+        self._aspect = float(stream.sample_aspect_ratio or 1)
+        self._uneven = stream.codec_context.name in _UNEVEN_CODECS or container.format.name == "avi"
+        try:
+            for packet in container.demux(stream, *container.streams.audio):
+                if packet.size == 0:
+                    continue
+                if packet.pts is not None:
+                    end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                if packet.stream_index != stream.index:
+                    continue
+                if packet.is_corrupt:
+                    faults.append("the file is damaged or cut")
+                untimed |= packet.pts is None
+                if packet.pts is not None and not packet.is_discard:
+                    shown.append(packet.pts)
+                if packet.pts is not None and packet.is_keyframe:
+                    keys.append(packet.pts)
+        except av.FFmpegError as error:
+            faults.append(f"the file ends in an error ({error.strerror})")
+        if not faults and is_cut(container, stream, self.path, len(shown), end):
+            faults.append("the file is cut: it ends sooner than its header says")
         complete = not untimed and len(set(shown)) == len(shown) > 0
         return _Packets(sorted(shown), sorted(keys), complete, faults[:1])
 
-    def _probe(self) -> list[VideoFrame]:
+    def _rewound(self, container: av.container.InputContainer, packets: _Packets) -> av.container.InputContainer:
+        """The container at its beginning; opened anew, which decodes a frame, where going back may not be exact."""
+        if not packets.faults and packets.shown and container.format.name.startswith(("mov", "matroska")):
+            with contextlib.suppress(av.FFmpegError):
+                container.seek(packets.shown[0], stream=film_stream(container), backward=True)
+                return container
+        container.close()
+        return self._open()
+
+    def _probe(self, container: av.container.InputContainer) -> list[VideoFrame]:
         """The first frames, at least one."""
-        container = self._open()
         decoded = decode(container)
         frames = list(itertools.islice(decoded, _PROBED))
         if sum(plane.buffer_size for frame in frames for plane in frame.planes) <= _KEPT_BYTES:
