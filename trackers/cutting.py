@@ -21,7 +21,7 @@ APART_S = 0.5  # at most one cut at a doubtful link in that time
 CHANGES_APART_S = 0.25  # and at most one at a change of look
 TRANSIT_S = 0.08  # before and after a change of look the pose is of neither person
 HEALED_S = 0.24  # longest gap at a change of look that is filled again
-FEWEST = 3  # frames that an end of a cut tracklet needs to be evidence of anybody, where looks tell people apart
+BRIEF_S = 0.05  # a shorter part of a cut tracklet is no evidence of anybody, where looks tell people apart
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ def cut(pool: Pool, tracklets: list[Tracklet]) -> list[Piece]:
         changes = _doubtful(pool.time[rows], 1 - leap, CHANGES_APART_S)
         settled = _settled(pool.time[rows], changes)
         doubtful = sorted({*changes, *_doubtful(pool.time[rows], np.array(tracklet.margin), APART_S)})
-        least = 1 if pool.look is None else min(FEWEST, len(rows))
+        least = 0.0 if pool.look is None or not doubtful else BRIEF_S
         for part in np.split(np.arange(len(rows)), doubtful):
             kept = part[settled[part]]
-            if len(kept) >= least:
+            if len(kept) and np.ptp(pool.time[rows[kept]]) >= least:
                 pieces.append(Piece(rows[kept], clean[kept]))
     return sorted(pieces, key=lambda p: int(p.rows[0]))
 
