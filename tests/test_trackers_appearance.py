@@ -97,3 +97,22 @@ def test_looks_keep_everybody_apart_who_crosses(seed):
     detections, truth = people_at(joints, seed)
     tracks = track(dressed(detections, truth, clothes([0, 1, 2, 3])), times)
     assert len(tracks) == 4 and switches(tracks, detections, truth) == 0
+
+
+def test_poses_while_a_chain_slides_are_of_nobody():
+    detections, truth, times = sliding()
+    tracks = track(dressed(detections, truth, clothes([0, 1])), times)
+    seen = {int(frame) for t in tracks for frame in t.frames[t.observed]}
+    assert set(range(len(times))) - seen == {SLIDE - 2, SLIDE - 1, SLIDE, SLIDE + 1}
+
+
+def test_somebody_who_steps_into_another_light_keeps_every_frame():
+    times = np.arange(120) / 30
+    joints = np.stack([people.walker(lambda t, x=x: np.stack([x + 0.1 * t, 5 + 0 * t], -1), times)[0] for x in (-1, 1)])
+    detections, truth = people_at(joints, 0, missed=0, wrong_hint=False)
+    lit = dressed(detections, truth, clothes([0, 1]))
+    shade = [0.6 * clothes([0, 1])[0] + 0.4 * clothes([0, 1, 2])[2], clothes([0, 1])[1]]
+    lit[SLIDE:] = dressed(detections[SLIDE:], truth[SLIDE:], np.array(shade))
+    tracks = track(lit, times)
+    assert len(tracks) == 2
+    assert all(t.observed.all() and len(t) == len(times) for t in tracks)

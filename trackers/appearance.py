@@ -21,7 +21,7 @@ OVERLAP = 0.15  # share of a trunk that another one's box may cover in a frame t
 TELLING = 1.5  # times as far apart as one person from themselves two people must be
 LATER_S = 0.5  # how much later a person is compared with themselves
 WINDOW_S = 0.4  # before and after a change of look
-CLEAR = 2.0  # times the scatter within both windows that a change must be
+CLEAR = 1.75  # times the scatter within both windows that a change must be
 FEWEST = 3  # frames alone that show how somebody looks
 
 

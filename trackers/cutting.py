@@ -17,7 +17,11 @@ from trackers.pool import Pool
 
 NEAR = 0.15  # similarity to a rival from which a frame is no clean evidence of where the person was going
 DOUBT = 0.5  # a link whose margin is smaller is cut
-APART_S = 0.5  # at most one cut in that time
+APART_S = 0.5  # at most one cut at a doubtful link in that time
+CHANGES_APART_S = 0.25  # and at most one at a change of look
+TRANSIT_S = 0.08  # before and after a change of look the pose is of neither person
+HEALED_S = 0.24  # longest gap at a change of look that is filled again
+BRIEF_S = 0.05  # a shorter part of a cut tracklet is no evidence of anybody, where looks tell people apart
 
 
 @dataclass(frozen=True)
@@ -29,23 +33,56 @@ class Piece:
 
 
 def cut(pool: Pool, tracklets: list[Tracklet]) -> list[Piece]:
-    """Every tracklet split at its most doubtful links."""
+    """Every tracklet split at its most doubtful links, without the frames in which it slid from one to another."""
     pieces = []
     for tracklet in tracklets:
         rows = np.array(tracklet.rows)
         clean = np.array(tracklet.rival) < NEAR
-        margin = np.minimum(tracklet.margin, 1 - jumps(pool, rows))
-        for part in np.split(np.arange(len(rows)), _doubtful(pool.time[rows], margin)):
-            pieces.append(Piece(rows[part], clean[part]))
+        leap = jumps(pool, rows)
+        changes = _doubtful(pool.time[rows], 1 - leap, CHANGES_APART_S)
+        settled = _settled(pool.time[rows], changes)
+        doubtful = sorted({*changes, *_doubtful(pool.time[rows], np.array(tracklet.margin), APART_S)})
+        least = 0.0 if pool.look is None or not doubtful else BRIEF_S
+        for part in np.split(np.arange(len(rows)), doubtful):
+            kept = part[settled[part]]
+            if len(kept) and np.ptp(pool.time[rows[kept]]) >= least:
+                pieces.append(Piece(rows[kept], clean[kept]))
     return sorted(pieces, key=lambda p: int(p.rows[0]))
 
 
-def _doubtful(time: Array, margin: Array) -> list[int]:
-    """Positions of the least sure links, the worst first chosen, none within APART_S of another."""
+def healed(pool: Pool, pieces: list[Piece], tracklets: list[Tracklet]) -> list[Piece]:
+    """With the frames at cuts that turned out to be none, since both sides went to the same piece."""
+    number = np.full(len(pool), -1)
+    for k, tracklet in enumerate(tracklets):
+        number[tracklet.rows] = k
+    return [_heal(pool, piece, number, tracklets) for piece in pieces]
+
+
+def _heal(pool: Pool, piece: Piece, number: Array, tracklets: list[Tracklet]) -> Piece:
+    before, after = piece.rows[:-1], piece.rows[1:]
+    gap = (pool.frame[after] - pool.frame[before] > 1) & (pool.time[after] - pool.time[before] <= HEALED_S)
+    rows, clean = piece.rows, piece.clean
+    for k in np.flatnonzero(gap & (number[before] == number[after]))[::-1]:
+        whole = np.array(tracklets[number[before[k]]].rows)
+        missing = whole[(whole > before[k]) & (whole < after[k])]
+        rows, clean = np.insert(rows, k + 1, missing), np.insert(clean, k + 1, np.zeros(len(missing), bool))
+    return Piece(rows, clean)
+
+
+def _settled(time: Array, changes: list[int]) -> Array:
+    """(n,) bool: not within TRANSIT_S of a change of look."""
+    settled = np.ones(len(time), bool)
+    for k in changes:
+        settled &= np.abs(time - (time[k - 1] + time[k]) / 2) > TRANSIT_S
+    return settled
+
+
+def _doubtful(time: Array, margin: Array, apart: float) -> list[int]:
+    """Positions of the least sure links, the worst first chosen, none within `apart` s of another."""
     chosen: list[int] = []
     for k in np.argsort(margin, kind="stable"):
         if margin[k] >= DOUBT:
             break
-        if all(abs(time[k] - time[c]) > APART_S for c in chosen):
+        if all(abs(time[k] - time[c]) > apart for c in chosen):
             chosen.append(int(k))
     return sorted(chosen)

@@ -30,7 +30,7 @@ WINDOWS_S = (0.3, 0.5)  # of a piece's end that tell its position and velocity: 
 POSE_GAP_S = 0.2  # up to this gap the pose itself is evidence
 POSE_WORTH = 8.0
 PROPORTION_SPREAD = 0.12  # of log limb lengths between two views of one person
-APPEARANCE_WORTH = 6.0
+APPEARANCE_WORTH = 10.0
 SLID = 10.0  # cost of motion and pose that say nothing
 UNKNOWN_LOOK = 0.5  # distance that stands for a look nobody saw
 
@@ -146,7 +146,7 @@ def _appearance(strands: list[Strand], a: Array, b: Array) -> Array:
     if strands[0].look is None:
         return np.zeros(len(a))
     apart = np.nan_to_num(_looks_apart(strands, a, b), nan=UNKNOWN_LOOK)
-    return APPEARANCE_WORTH * np.minimum(apart, 1.5) ** 2
+    return APPEARANCE_WORTH * (np.minimum(apart, 1.5) ** 2 - UNKNOWN_LOOK**2)
 
 
 def _slid(pool: Pool, strands: list[Strand], a: Array, b: Array) -> Array:

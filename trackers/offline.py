@@ -2,8 +2,9 @@
 
 1. frame to frame: keypoint similarity and constant velocity, optimal assignment (linking.py);
 2. tracklets are cut where two people were too close for the link to be sure, or where the look changes to another
-   person's (cutting.py, appearance.py);
-3. the pieces are joined again by a global assignment over gaps of up to `max_gap_s` (stitching.py);
+   person's, where the frames of the change are of nobody (cutting.py, appearance.py);
+3. the pieces are joined again by a global assignment over gaps of up to `max_gap_s` (stitching.py), and cuts that
+   were none are healed;
 4. a track that runs on top of a stronger one ends there; ghosts are dropped.
 Ids count from 1 in order of prominence (size in the picture times certainty, summed over the frames).
 """
@@ -16,7 +17,7 @@ import numpy as np
 
 from pipeline.results import Array, Detections, Track2D
 from trackers.appearance import with_looks
-from trackers.cutting import Piece, cut
+from trackers.cutting import Piece, cut, healed
 from trackers.ends import trim
 from trackers.linking import link
 from trackers.pool import Pool, gather
@@ -59,7 +60,7 @@ class OfflineTracker:
         times = np.asarray(times, float)
         tracklets = link(pool, times)
         pool = with_looks(pool, tracklets)
-        pieces = stitch(pool, cut(pool, tracklets), self.max_gap_s, size)
+        pieces = healed(pool, stitch(pool, cut(pool, tracklets), self.max_gap_s, size), tracklets)
         pieces = [piece for piece in _without_coinciding(pool, pieces) if self._is_person(pool, piece, times)]
         pieces.sort(key=lambda piece: -_prominence(pool, piece))
         return [trim(_as_track(pool, piece, number), size) for number, piece in enumerate(pieces, 1)]
