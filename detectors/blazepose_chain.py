@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from detectors.blazepose_appearance import SIZE
 from detectors.blazepose_decode import BODY, CENTRE, TOP
-from detectors.blazepose_networks import Pose
+from detectors.blazepose_networks import Pose, PoseJob
+from detectors.blazepose_picture import Picture
 from detectors.blazepose_region import Region, wrap
 from detectors.blazepose_sides import SecondLook
 
@@ -78,6 +79,16 @@ class Poses(MutableMapping[int, Pose]):
         return [self[i] for i in range(min(self.last, self.first + count - 1), self.first - 1, -1)]
 
 
+@dataclass(frozen=True)
+class Look:
+    """A second look under way."""
+
+    index: int
+    picture: Picture
+    job: PoseJob
+    weight: float
+
+
 @dataclass(eq=False)
 class Chain:
     """A person: their poses, and how often the detection network agreed."""
@@ -87,6 +98,7 @@ class Chain:
     poses: Poses = field(default_factory=Poses)
     confirmed: dict[int, float] = field(default_factory=dict)  # frame -> score, 0 where nothing agreed
     looks: dict[int, SecondLook] = field(default_factory=dict)  # second looks, for left and right
+    looking: list[Look] = field(default_factory=list)
     calm: int = 0  # frames since left and right were last in doubt
     alive: bool = True
 

@@ -65,6 +65,8 @@ class Following:
         self._wait()
         self._accept(self._young)
         self._young = []
+        for chain in self.chains:
+            self._reader.settle(chain)
 
     def resume(self, people: Sequence[Chain], frames: Sequence[tuple[int, Picture]]) -> None:
         """Follow people further backwards; who is still there at the beginning of `frames` is `unfinished`."""
@@ -119,6 +121,9 @@ class Following:
                     loser.end_at(index - 1)
 
     def _search(self, index: int, picture: Picture) -> None:
+        for chain in self.live:
+            if not chain.looking:  # about this very frame
+                self._reader.look_again(chain, index, picture)
         results = self._networks.detect(picture, self._sweep.due(), LOWEST)
         found = [(candidate, i > 0) for i, result in enumerate(results) for candidate in result]
         found += self._confirm(index, picture, [c for c, _ in found])
@@ -173,8 +178,6 @@ class Following:
             chain.confirmed[index] = score
             if chain.doubted():
                 chain.end_at(max(i for i, score in chain.confirmed.items() if score > 0))
-            elif index not in chain.looks:
-                self._reader.look_again(chain, index, picture)
         return [(candidate, True) for candidate in closer]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import hypot, radians
 
-from detectors.blazepose_chain import Chain, next_region, predict
+from detectors.blazepose_chain import Chain, Look, next_region, predict
 from detectors.blazepose_checks import agree, plausible, quality, same_body
 from detectors.blazepose_networks import Networks, Pose
 from detectors.blazepose_pace import Pace
@@ -38,6 +38,7 @@ class Reader:
         Args:
             doubt: whether to look a second time at all.
         """
+        self.settle(chain)
         chain.poses[index] = pose
         chain.calm += 1
         if neighbour in chain.poses and swapped(chain.poses[neighbour], pose):
@@ -46,14 +47,19 @@ class Reader:
             self.look_again(chain, index, picture)
 
     def look_again(self, chain: Chain, index: int, picture: Picture) -> None:
-        """Ask for a second opinion about left and right in that frame."""
-        pose = chain.poses[index]
-        square, weight = second_square(pose.region, index)
-        other = self._networks.poses(picture, [square])[0]
-        if self.good(other, picture):
-            chain.looks[index] = SecondLook(other, weight)
-            if swapped(pose, other):
-                chain.calm = 0
+        """Ask for a second opinion about left and right in that frame; `settle` hears it."""
+        square, weight = second_square(chain.poses[index].region, index)
+        chain.looking.append(Look(index, picture, self._networks.start_pose(picture, square), weight))
+
+    def settle(self, chain: Chain) -> None:
+        """Wait for the second looks under way."""
+        for look in chain.looking:
+            other = look.job.result()
+            if look.index in chain.poses and self.good(other, look.picture):
+                chain.looks[look.index] = SecondLook(other, look.weight)
+                if swapped(chain.poses[look.index], other):
+                    chain.calm = 0
+        chain.looking.clear()
 
     def rescue(self, picture: Picture, region: Region, others: Sequence[Pose]) -> Pose | None:
         """Look for somebody who was lost near `region`: with the detection network, and turned.
@@ -79,9 +85,12 @@ class Reader:
         Returns:
             Those who are still there in the first of the frames.
         """
+        still = people
         for index, picture in reversed(frames):
-            people = [chain for chain in people if self._back_one(chain, index, picture, known)]
-        return list(people)
+            still = [chain for chain in still if self._back_one(chain, index, picture, known)]
+        for chain in people:
+            self.settle(chain)
+        return list(still)
 
     def _back_one(self, chain: Chain, index: int, picture: Picture, known: Sequence[Chain]) -> bool:
         region = predict(chain.poses.opening(self._pace.history), 1)

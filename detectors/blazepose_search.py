@@ -34,7 +34,7 @@ def new_people(
         known: poses of the people already followed in this picture.
     """
     fresh = [(c, tile) for c, tile in found if c.score >= SUSPECTED and not _covered(c.region, known)]
-    fresh = _distinct(fresh)
+    fresh = _promising(networks, picture, _distinct(fresh))
     first = networks.poses(picture, [candidate.region for candidate, _ in fresh])
     hopeful = [(item, next_region(pose)) for item, pose in zip(fresh, first, strict=True) if pose.flag > HOPEFUL]
     again = networks.poses(picture, [region for _, region in hopeful])
@@ -49,9 +49,29 @@ def new_people(
     for (candidate, tile, pose), score in zip(likely, scores[: len(likely)], strict=True):
         certain = pose.flag > (CERTAIN if tile else LIKELY)
         score = max(score, candidate.score if certain else 0)
-        if score >= (SURE_IN_TILE if tile else SURE):
+        if score >= _needed(tile):
             people.append((pose, score))
     return _without_doubles(people, known)
+
+
+def _promising(
+    networks: Networks, picture: Picture, fresh: Sequence[tuple[Candidate, bool]]
+) -> list[tuple[Candidate, bool]]:
+    """Without the unsure ones that the detection network does not see in a window of their own: nothing that costs less
+    than reading a person tells so many of them apart.
+    """
+    doubtful = [candidate.region for candidate, tile in fresh if candidate.score < _needed(tile)]
+    results = iter(networks.detect(picture, [around(region) for region in doubtful], SUSPECTED))
+    return [
+        (candidate, tile)
+        for candidate, tile in fresh
+        if candidate.score >= _needed(tile) or any(agree(candidate.region, c.region) for c in next(results))
+    ]
+
+
+def _needed(tile: bool) -> float:
+    """The score from which the detection network is believed."""
+    return SURE_IN_TILE if tile else SURE
 
 
 def confirmations(poses: Sequence[Pose], found: Iterable[Candidate]) -> list[float]:
