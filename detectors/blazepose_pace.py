@@ -19,13 +19,13 @@ class Pace:
 
     @classmethod
     def of(cls, fps: float, frames: int) -> Pace:
-        """For a clip: a search each half second, all tiles in 3 s, predictions no further than 0.1 s."""
+        """For a clip: a search each half second, all tiles in 3 s, predictions no further ahead than 0.1 s."""
         period = max(1, round(0.5 * fps))
         return cls(
             period=period,
             sweep=min(6, ceil(frames / period)),
             probation=max(1, round(0.15 * fps)),
             calm=max(2, round(0.1 * fps)),
-            ahead=2 if fps >= 20 else 1,
+            ahead=max(1, min(4, round(0.075 * fps))),
             history=max(2, round(0.1 * fps) + 1),
         )
