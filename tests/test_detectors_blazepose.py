@@ -252,7 +252,7 @@ def test_tiny_pictures_have_no_tiles():
 
 def test_pace_follows_the_frame_rate():
     slow, fast, still = Pace.of(5, 100), Pace.of(60, 100), Pace.of(30, 1)
-    assert (slow.ahead, fast.ahead) == (1, 2)
+    assert (slow.ahead, fast.ahead) == (1, 4)
     assert fast.period == 30 and slow.period == 2
     assert still.sweep == 1  # the only search looks at everything
 
