@@ -1,8 +1,7 @@
 """What several test files share."""
 
 import pytest
-
-from tests.clips import write
+from clips import write
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,12 @@ import av
 import cv2
 import numpy as np
 import pytest
+from clips import bar, picture, turned, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.clip import open_clip
 from pipeline.errors import InputError
-from tests.clips import bar, picture, turned, write
 
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 CONTAINERS = [

@@ -6,12 +6,12 @@ import shutil
 import av
 import numpy as np
 import pytest
+from clips import bar, write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.clip import open_clip
 from pipeline.errors import InputError
-from tests.clips import bar, write
 
 
 def decodable(path):

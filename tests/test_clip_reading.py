@@ -7,12 +7,12 @@ import time
 import cv2
 import numpy as np
 import pytest
+from clips import bar, turned, write
 
 import pipeline.video
 from pipeline.ahead import ahead
 from pipeline.clip import open_clip
 from pipeline.errors import InputError
-from tests.clips import bar, turned, write
 
 
 def ahead_threads():

@@ -5,10 +5,10 @@ import struct
 import av
 import cv2
 import pytest
+from clips import picture
 
 from pipeline.clip import open_clip
 from pipeline.metadata import focal_from_metadata
-from tests.clips import picture
 
 
 def exif(order, millimetres):
