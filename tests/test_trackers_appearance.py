@@ -7,6 +7,10 @@ import people
 import pytest
 from test_trackers_offline import crossing, people_at, switches, track
 
+from trackers.cutting import Piece, healed
+from trackers.linking import link
+from trackers.pool import gather
+
 PARTS = 12
 SLIDE, LOST, FOUND = 60, 40, 80
 
@@ -116,3 +120,28 @@ def test_somebody_who_steps_into_another_light_keeps_every_frame():
     tracks = track(lit, times)
     assert len(tracks) == 2
     assert all(t.observed.all() and len(t) == len(times) for t in tracks)
+
+
+@pytest.mark.parametrize("fps", [0.5, 1, 2, 5])
+@pytest.mark.parametrize("frames", [2, 10])
+@pytest.mark.parametrize("apart", [0.6, 1.0, 2.0])
+def test_slow_and_short_clips_keep_every_frame(fps, frames, apart):
+    """One frame may last a second: it is no moment that says nothing."""
+    times = np.arange(frames) / fps
+    still = lambda x: lambda t: np.stack([x + 0 * t, 5 + 0 * t], -1)  # noqa: E731
+    joints = np.stack([people.walker(still(x), times)[0] for x in (-apart / 2, apart / 2)])
+    detections, truth = people_at(joints, 0, missed=0, wrong_hint=False)
+    tracks = track(dressed(detections, truth, clothes([0, 1])), times)
+    assert sorted(int(t.observed.sum()) for t in tracks) == [frames, frames]
+
+
+def test_healing_takes_nothing_from_another_track():
+    times = np.arange(60) / 120
+    joints = people.walker(lambda t: np.stack([0 * t, 5 + 0 * t], -1), times)[0][None]
+    pool = gather(people_at(joints, 0, missed=0, wrong_hint=False)[0], times)
+    tracklets = link(pool, times)
+    rows = np.arange(60)
+    outer, inner = np.delete(rows, np.arange(20, 32)), np.arange(22, 30)
+    whole = healed(pool, [Piece(r, np.ones(len(r), bool)) for r in (outer, inner)], tracklets)
+    assert [sorted(piece.rows) for piece in whole] == [sorted({*rows} - {*inner}), [*inner]]
+    assert all(len(piece.rows) == len(piece.clean) for piece in whole)

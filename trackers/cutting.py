@@ -21,7 +21,7 @@ APART_S = 0.5  # at most one cut at a doubtful link in that time
 CHANGES_APART_S = 0.25  # and at most one at a change of look
 TRANSIT_S = 0.08  # before and after a change of look the pose is of neither person
 HEALED_S = 0.24  # longest gap at a change of look that is filled again
-BRIEF_S = 0.05  # a shorter part of a cut tracklet is no evidence of anybody, where looks tell people apart
+BRIEF_S = 0.08  # part of a cut tracklet that is no evidence of anybody, where looks tell people apart
 
 
 @dataclass(frozen=True)
@@ -35,36 +35,50 @@ class Piece:
 def cut(pool: Pool, tracklets: list[Tracklet]) -> list[Piece]:
     """Every tracklet split at its most doubtful links, without the frames in which it slid from one to another."""
     pieces = []
+    seen = np.unique(pool.time)
+    step = float(np.median(np.diff(seen))) if len(seen) > 1 else BRIEF_S
     for tracklet in tracklets:
         rows = np.array(tracklet.rows)
         clean = np.array(tracklet.rival) < NEAR
         leap = jumps(pool, rows)
         changes = _doubtful(pool.time[rows], 1 - leap, CHANGES_APART_S)
         settled = _settled(pool.time[rows], changes)
-        doubtful = sorted({*changes, *_doubtful(pool.time[rows], np.array(tracklet.margin), APART_S)})
-        least = 0.0 if pool.look is None or not doubtful else BRIEF_S
-        for part in np.split(np.arange(len(rows)), doubtful):
-            kept = part[settled[part]]
-            if len(kept) and np.ptp(pool.time[rows[kept]]) >= least:
-                pieces.append(Piece(rows[kept], clean[kept]))
+        doubtful = _doubtful(pool.time[rows], np.array(tracklet.margin), APART_S)
+        if pool.look is not None:  # what would be dropped below is the person's first or last frames
+            lasting = [_lasts(pool.time[rows[:k]], step) and _lasts(pool.time[rows[k:]], step) for k in doubtful]
+            doubtful = [k for k, kept in zip(doubtful, lasting, strict=True) if kept]
+        doubtful = sorted({*changes, *doubtful})
+        parts = [part[settled[part]] for part in np.split(np.arange(len(rows)), doubtful)]
+        if pool.look is not None:
+            parts = [part for part in parts if _lasts(pool.time[rows[part]], step)] or parts
+        pieces += [Piece(rows[part], clean[part]) for part in parts if len(part)]
     return sorted(pieces, key=lambda p: int(p.rows[0]))
+
+
+def _lasts(time: Array, step: float) -> bool:
+    """Is that more than a moment? Each frame is shown for `step` s."""
+    return len(time) > 0 and float(np.ptp(time)) + step > BRIEF_S
 
 
 def healed(pool: Pool, pieces: list[Piece], tracklets: list[Tracklet]) -> list[Piece]:
     """With the frames at cuts that turned out to be none, since both sides went to the same piece."""
-    number = np.full(len(pool), -1)
+    number, free = np.full(len(pool), -1), np.ones(len(pool), bool)
     for k, tracklet in enumerate(tracklets):
         number[tracklet.rows] = k
-    return [_heal(pool, piece, number, tracklets) for piece in pieces]
+    for piece in pieces:
+        free[piece.rows] = False
+    spare = [rows[free[rows]] for rows in (np.array(tracklet.rows) for tracklet in tracklets)]
+    return [_heal(pool, piece, number, spare) for piece in pieces]
 
 
-def _heal(pool: Pool, piece: Piece, number: Array, tracklets: list[Tracklet]) -> Piece:
+def _heal(pool: Pool, piece: Piece, number: Array, spare: list[Array]) -> Piece:
+    """`spare`: the rows of each tracklet that belong to no piece."""
     before, after = piece.rows[:-1], piece.rows[1:]
     gap = (pool.frame[after] - pool.frame[before] > 1) & (pool.time[after] - pool.time[before] <= HEALED_S)
     rows, clean = piece.rows, piece.clean
     for k in np.flatnonzero(gap & (number[before] == number[after]))[::-1]:
-        whole = np.array(tracklets[number[before[k]]].rows)
-        missing = whole[(whole > before[k]) & (whole < after[k])]
+        rest = spare[number[before[k]]]
+        missing = rest[(rest > before[k]) & (rest < after[k])]
         rows, clean = np.insert(rows, k + 1, missing), np.insert(clean, k + 1, np.zeros(len(missing), bool))
     return Piece(rows, clean)
 

@@ -24,6 +24,8 @@ def stitch(pool: Pool, pieces: list[Piece], max_gap_s: float, size: tuple[int, i
         pieces: in the order of their first rows.
         size: (w, h) px of the picture.
     """
+    if not pieces:
+        return []
     found = _surest_first(pool, pieces, max_gap_s, size)
     for _ in range(REVISIONS):
         revised = _revise(pool, pieces, found, max_gap_s, size)
