@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from detectors.blazepose_appearance import SIZE
 from detectors.blazepose_decode import BODY, CENTRE, TOP
 from detectors.blazepose_networks import Pose, PoseJob
-from detectors.blazepose_picture import Picture
 from detectors.blazepose_region import Region, wrap
 from detectors.blazepose_sides import SecondLook
 
@@ -80,13 +79,12 @@ class Poses(MutableMapping[int, Pose]):
 
 
 @dataclass(frozen=True)
-class Look:
+class PendingLook:
     """A second look under way."""
 
-    index: int
-    picture: Picture
+    index: int  # of the frame
     job: PoseJob
-    weight: float
+    weight: float  # how much its word will count
 
 
 @dataclass(eq=False)
@@ -98,7 +96,7 @@ class Chain:
     poses: Poses = field(default_factory=Poses)
     confirmed: dict[int, float] = field(default_factory=dict)  # frame -> score, 0 where nothing agreed
     looks: dict[int, SecondLook] = field(default_factory=dict)  # second looks, for left and right
-    looking: list[Look] = field(default_factory=list)
+    pending: list[PendingLook] = field(default_factory=list)  # of the latest frame
     calm: int = 0  # frames since left and right were last in doubt
     alive: bool = True
 

@@ -36,7 +36,7 @@ class Following:
         self.chains: list[Chain] = []
         self.unfinished: list[tuple[Chain, int]] = []  # people still seen in the oldest frame that was in memory
         self.memory = 1  # frames that may be kept
-        self._networks, self._pace, self._reader = networks, pace, Reader(networks, pace)
+        self._networks, self._pace, self._reader = networks, pace, Reader(networks, pace, (width, height))
         self._sweep = Sweep(width, height, pace.sweep)
         self._young: list[Chain] = []
         self._recent: deque[tuple[int, Picture]] = deque()
@@ -59,6 +59,9 @@ class Following:
         if index % self._pace.period == 0:
             self._wait()
             self._search(index, picture)
+        for chain in self.chains:
+            if not chain.alive:  # nobody else would wait for its second look, which holds on to memory
+                self._reader.settle(chain)
 
     def finish(self) -> None:
         """After the last frame: wait for everything under way; who was found just now counts without further proof."""
@@ -101,7 +104,7 @@ class Following:
             pose = job.result()
             if not chain.alive:
                 continue
-            if not self._reader.good(pose, picture):
+            if not self._reader.good(pose):
                 others = [other.poses[index] for other in self.chains if index in other.poses]
                 young = chain in self._young  # nobody runs after what may be a phantom
                 pose = None if young else self._reader.rescue(picture, job.region, others)
@@ -122,7 +125,7 @@ class Following:
 
     def _search(self, index: int, picture: Picture) -> None:
         for chain in self.live:
-            if not chain.looking:  # about this very frame
+            if not chain.pending:  # about this very frame
                 self._reader.look_again(chain, index, picture)
         results = self._networks.detect(picture, self._sweep.due(), LOWEST)
         found = [(candidate, i > 0) for i, result in enumerate(results) for candidate in result]

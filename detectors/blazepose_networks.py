@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
@@ -64,7 +63,6 @@ class Networks:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        cv2.setNumThreads(1)  # its threads would only take turns with the networks' on crops that are done in a moment
         core = ov.Core()
         config = {
             "INFERENCE_PRECISION_HINT": "f32",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import hypot, radians
 
-from detectors.blazepose_chain import Chain, Look, next_region, predict
+from detectors.blazepose_chain import Chain, PendingLook, next_region, predict
 from detectors.blazepose_checks import agree, plausible, quality, same_body
 from detectors.blazepose_networks import Networks, Pose
 from detectors.blazepose_pace import Pace
@@ -23,14 +23,15 @@ class Reader:
     Args:
         networks: the two networks.
         pace: how often what happens.
+        size: width, height of the pictures, px.
     """
 
-    def __init__(self, networks: Networks, pace: Pace) -> None:
-        self._networks, self._pace = networks, pace
+    def __init__(self, networks: Networks, pace: Pace, size: tuple[int, int]) -> None:
+        self._networks, self._pace, self._size = networks, pace, size
 
-    def good(self, pose: Pose, picture: Picture) -> bool:
+    def good(self, pose: Pose) -> bool:
         """Enough of a person to go on with."""
-        return plausible(pose, picture.width, picture.height, 0.5)
+        return plausible(pose, *self._size, 0.5)
 
     def add(self, chain: Chain, index: int, picture: Picture, pose: Pose, neighbour: int, doubt: bool = True) -> None:
         """Keep a pose; look a second time while left and right are in doubt against the frame beside it.
@@ -49,17 +50,17 @@ class Reader:
     def look_again(self, chain: Chain, index: int, picture: Picture) -> None:
         """Ask for a second opinion about left and right in that frame; `settle` hears it."""
         square, weight = second_square(chain.poses[index].region, index)
-        chain.looking.append(Look(index, picture, self._networks.start_pose(picture, square), weight))
+        chain.pending.append(PendingLook(index, self._networks.start_pose(picture, square), weight))
 
     def settle(self, chain: Chain) -> None:
         """Wait for the second looks under way."""
-        for look in chain.looking:
+        for look in chain.pending:
             other = look.job.result()
-            if look.index in chain.poses and self.good(other, look.picture):
+            if look.index in chain.poses and self.good(other):
                 chain.looks[look.index] = SecondLook(other, look.weight)
                 if swapped(chain.poses[look.index], other):
                     chain.calm = 0
-        chain.looking.clear()
+        chain.pending.clear()
 
     def rescue(self, picture: Picture, region: Region, others: Sequence[Pose]) -> Pose | None:
         """Look for somebody who was lost near `region`: with the detection network, and turned.
@@ -71,7 +72,7 @@ class Reader:
         regions = [c.region for c in candidates if agree(c.region, region, reach=0.35)][:1]
         turned = [region.turned(wrap(region.turn + radians(turn))) for turn in RESCUE_TURNS]
         poses = self._networks.poses(picture, [*regions, *turned])
-        fit = [p for p in poses if self.good(p, picture) and not any(same_body(p, other) for other in others)]
+        fit = [p for p in poses if self.good(p) and not any(same_body(p, other) for other in others)]
         return max(fit, key=quality, default=None)
 
     def back(
@@ -98,7 +99,7 @@ class Reader:
             return False
         pose = self._networks.poses(picture, [region])[0]
         others = [other.poses[index] for other in known if other is not chain and index in other.poses]
-        if not self.good(pose, picture) or any(same_body(pose, other) for other in others):
+        if not self.good(pose) or any(same_body(pose, other) for other in others):
             return False
         self.add(chain, index, picture, pose, index + 1)
         return True

@@ -16,7 +16,7 @@ from detectors.blazepose_region import Region, wrap
 from detectors.blazepose_windows import SCALES, around
 
 LOWEST, SUSPECTED, SURE, CLEAR = 0.4, 0.5, 0.7, 0.85  # scores of the detection network
-SURE_IN_TILE = 0.75
+SURE_IN_TILE = 0.75  # tiles cut people, and posts and cables fill them like somebody
 HOPEFUL, LIKELY, CERTAIN = 0.3, 0.5, 0.9  # flags of the landmark network
 
 

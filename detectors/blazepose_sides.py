@@ -125,13 +125,12 @@ def _steps(bodies: Array) -> list[list[float]]:
 
 def _cheapest(stays: Sequence[tuple[float, float]], steps: Sequence[Sequence[float]]) -> list[bool]:
     """The bits of least total cost: of each bit in its frame, and of the bits of neighbours being alike or not."""
-    plain, crossed = stays[0]
+    kept, swap = stays[0]  # what it costs to end with this bit and with the other
     origins = []
-    for (alike, unlike), (stay, exchange) in zip(steps, stays[1:], strict=True):
-        origins.append((plain + alike > crossed + unlike, crossed + alike <= plain + unlike))
-        plain, crossed = min(plain + alike, crossed + unlike), min(crossed + alike, plain + unlike)
-        plain, crossed = plain + stay, crossed + exchange
-    bits = [crossed < plain]
+    for (alike, unlike), (keep, turn) in zip(steps, stays[1:], strict=True):
+        origins.append((kept + alike > swap + unlike, swap + alike <= kept + unlike))
+        kept, swap = min(kept + alike, swap + unlike) + keep, min(swap + alike, kept + unlike) + turn
+    bits = [swap < kept]
     for origin in reversed(origins):
         bits.append(origin[bits[-1]])
     return bits[::-1]

@@ -71,7 +71,7 @@ class Clip:
 
         Raises:
             IndexError: the range does not lie within the clip.
-            InputError: the file vanished or changed.
+            InputError: the file vanished or changed (the first reading may still get it: opening keeps it open).
         """
         stop = len(self) if stop is None else stop
         if not 0 <= start <= stop <= len(self):

@@ -46,6 +46,8 @@ def _has_planes(frame: VideoFrame) -> bool:
 def _upright_planes(frame: VideoFrame, turns: int) -> Planes:
     """The decoder's own Y, U and V, not copied but where they are turned by quarters clockwise."""
     stored = [np.frombuffer(p, np.uint8).reshape(-1, p.line_size)[: p.height, : p.width] for p in frame.planes]
+    for plane in stored:
+        plane.flags.writeable = False  # the decoder builds later frames on these
     luma, *colours = (cv2.rotate(plane, _TURNS[turns - 1]) for plane in stored) if turns else stored
     return luma, colours[0], colours[1]
 

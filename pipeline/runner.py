@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from pipeline import cache as stages
@@ -59,6 +60,7 @@ class Runner:
         self.options = options
         self.progress = progress or (lambda stage, done, total: None)
         self._prepared = False
+        cv2.setNumThreads(1)  # decoder, networks and encoder keep all cores busy; more threads only take turns
 
     @cached_property
     def detector(self) -> Any:

@@ -120,7 +120,7 @@ class Video:
         return _Packets(sorted(shown), sorted(keys), complete, faults[:1])
 
     def _rewound(self, container: av.container.InputContainer, packets: _Packets) -> av.container.InputContainer:
-        """The container at its beginning; opened anew, which decodes a frame, where going back may not be exact."""
+        """The container at its beginning: gone back where that is exact, else opened anew, which decodes a frame."""
         if not packets.faults and packets.shown and container.format.name.startswith(("mov", "matroska")):
             with contextlib.suppress(av.FFmpegError):
                 container.seek(packets.shown[0], stream=film_stream(container), backward=True)
@@ -133,7 +133,7 @@ class Video:
         decoded = decode(container)
         frames = list(itertools.islice(decoded, _PROBED))
         if sum(plane.buffer_size for frame in frames for plane in frame.planes) <= _KEPT_BYTES:
-            self._begun.append(_Begun(container, itertools.chain(frames, decoded)))
+            self._begun.append(_Begun(container, itertools.chain(iter(frames), decoded)))
         else:
             container.close()
         if not frames:
@@ -212,14 +212,14 @@ class Video:
                 if first is not None and first[0] <= start:
                     yield from itertools.chain([first], frames)
                     return
-        begun = self._beginning()  # seeking is inexact in some containers
+        begun = self._beginning()
         with begun.container:
             yield from enumerate(begun.frames) if self._by_order else self._known(begun.frames)
 
     def _keys_before(self, start: int) -> list[int]:
         """Times of key frames from which `start` can be decoded: the last one shown before it, and one farther back.
 
-        Not those that are the beginning of the file.
+        Seeking is inexact in some containers. Not those that are the beginning of the file.
         """
         last = bisect_left(self._keys, self._ticks[start] + 1) - 1 if not self._by_order else 0
         return [self._keys[place] for place in (last, last - 5) if place > 0]

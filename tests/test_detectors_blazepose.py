@@ -15,11 +15,12 @@ from detectors.blazepose_appearance import appearance
 from detectors.blazepose_chain import Chain, Poses, next_region, predict, real
 from detectors.blazepose_checks import LIMBS, MIRROR, plausible, same_body
 from detectors.blazepose_decode import anchors, decode_boxes, decode_landmarks, refine, sigmoid, weighted_suppression
-from detectors.blazepose_networks import Candidate, Pose
+from detectors.blazepose_networks import Candidate, Pose, _a_few_ahead
 from detectors.blazepose_pace import Pace
 from detectors.blazepose_picture import Picture
+from detectors.blazepose_reading import Reader
 from detectors.blazepose_region import Region, rotate, wrap
-from detectors.blazepose_search import confirmations
+from detectors.blazepose_search import _promising, confirmations
 from detectors.blazepose_sides import SecondLook, decide, exchange, put_right
 from detectors.blazepose_windows import OVERLAP, Sweep, cover, tiles
 from pipeline.skeletons import skeleton
@@ -396,3 +397,72 @@ def test_exchange_twice_is_nothing():
     assert np.array_equal(twice.points, pose.points) and np.array_equal(twice.world, pose.world)
     assert not np.allclose(exchange(pose).points[LIMBS], pose.points[LIMBS])
     assert np.array_equal(MIRROR[MIRROR], np.arange(33))
+
+
+class Answers:
+    """Networks that read the same person wherever they look, and note what they were asked."""
+
+    def __init__(self, pose):
+        self.pose, self.asked, self.heard = pose, [], 0
+
+    def start_pose(self, picture, region):
+        self.asked.append(region)
+        return self
+
+    def result(self):
+        self.heard += 1
+        return self.pose
+
+
+def doubtful_chain(poses):
+    chain = Chain(0)
+    for i in range(poses):
+        chain.poses[i] = person()
+    return chain
+
+
+def test_a_second_look_is_heard_with_the_next_pose():
+    networks, chain = Answers(exchange(person())), doubtful_chain(5)
+    reader = Reader(networks, Pace.of(30, 100), (1000, 1000))
+    reader.add(chain, 5, None, person(), 4)
+    assert len(networks.asked) == 1 and not networks.heard and not chain.looks
+    chain.calm = 50
+    reader.add(chain, 6, None, person(), 5)
+    assert list(chain.looks) == [5]
+    assert chain.calm == 1  # the look saw the sides exchanged: doubt begins anew
+
+
+def test_a_second_look_at_a_pose_that_is_gone_is_forgotten():
+    networks, chain = Answers(person()), doubtful_chain(5)
+    reader = Reader(networks, Pace.of(30, 100), (1000, 1000))
+    reader.look_again(chain, 4, None)
+    chain.end_at(3)
+    reader.settle(chain)
+    assert networks.heard == 1 and not chain.pending and not chain.looks
+
+
+def test_unsure_finds_are_seen_again_before_they_are_read():
+    asked = []
+
+    class Networks:
+        def detect(self, picture, windows, threshold):
+            asked.extend(windows)
+            return [[Candidate(Region(100, 100, 90), 0.6)] if w.x == 100 else [] for w in windows]
+
+    sure, again, never = Region(500, 500, 90), Region(100, 100, 90), Region(300, 100, 90)
+    fresh = [(Candidate(sure, 0.8), True), (Candidate(never, 0.72), True), (Candidate(again, 0.6), False)]
+    assert [c.region for c, _ in _promising(Networks(), None, fresh)] == [sure, again]
+    assert [window.x for window in asked] == [300, 100]
+
+
+def test_only_a_few_crops_are_under_way():
+    started, most = [], 0
+
+    class Job:
+        def result(self):
+            return started.pop(0)
+
+    for number, job in enumerate(_a_few_ahead(lambda region: started.append(region) or Job(), range(9), 4)):
+        most = max(most, len(started))
+        assert job.result() == number
+    assert most == 4 and not started

@@ -1,5 +1,6 @@
 """Little memory for long clips: what is done piece by piece gives the very numbers of doing it at once."""
 
+import mmap
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,7 @@ def test_where_no_library_takes_memory_back_nothing_happens(error, monkeypatch, 
 @pytest.mark.skipif(memory._trim() is None, reason="a C library that trims by itself")
 def test_freed_memory_is_given_back():
     def resident():
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
 
     some = [np.ones(2000) for _ in range(6000)]
     last = np.ones(2000)  # noqa: F841 keeps the heap from shrinking at its end

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from pipeline.errors import OutputError
 from pipeline.results import Camera, ClipInfo, Motion3D, Scene, Track2D
 from pipeline.skeletons import SKELETONS, skeleton
-from visualize.draw import LEFT, RIGHT, capsules, colors, picture_bones, side
+from visualize.draw import LEFT, RIGHT, capsules, colors, letters, picture_bones, put_digits, side
 from visualize.encode import TICKS, presentation_ticks
 from visualize.figure import Figures
 from visualize.film import side_by_side, write_film
+from visualize.floor import Floor, _segments
 from visualize.gif import FASTEST, kept_frames, write_gif
 from visualize.overlay import Overlay
-from visualize.view import view_of
+from visualize.view import View, view_of
 
 STANDING = {
     "pelvis": (0, 0, 0.95), "hip": (0.1, 0, 0.93), "knee": (0.11, 0, 0.5), "ankle": (0.11, 0.02, 0.09),
@@ -327,12 +328,14 @@ def test_projection_is_a_pinhole():
 
 def test_chunks_do_not_show(monkeypatch):
     import visualize.figure
+    import visualize.floor
     import visualize.overlay
 
     clip = Pictures(np.arange(25) / 30)
     scene = scene_of(clip, people=2, span=(2, 23))
     whole = drawn(scene, clip, 120)
     monkeypatch.setattr(visualize.figure, "_CHUNK", 7)
+    monkeypatch.setattr(visualize.floor, "_CHUNK", 3)
     for a, b in zip(whole, side_by_side(scene, clip, 120), strict=True):
         np.testing.assert_array_equal(a[:, 160:], b[:, 160:])
     figures = Figures(scene, view_of(scene, (120, 120)))
@@ -369,9 +372,49 @@ def test_every_skeleton_is_drawn_as_a_body(kind):
 
 def test_capsules_hold_their_ends():
     a, b = np.array([[10.0, 10.0], [np.nan, 0]]), np.array([[30.0, 20.0], [1, 1]])
-    outline, wide = capsules(a, b, [(np.array([3.0, 3]), np.array([2.0, 2])), (np.array([4.0, 4]), np.array([3.0, 3]))])
+    radii = [(np.array([3.0, 3]), np.array([2.0, 2])), (np.array([4.0, 4]), np.array([3.0, 3]))]
+    outline, wide = capsules(a, b, radii, 8)
     assert not outline[1].any()
     for point, inside in (((10, 10), True), ((30, 20), True), ((20, 15), True), ((10, 20), False)):
         distance = cv2.pointPolygonTest(outline[0].astype(np.float32) / 16, point, True)
         assert (distance > 1) == inside
         assert cv2.pointPolygonTest(wide[0].astype(np.float32) / 16, point, True) > distance
+
+
+def test_digits_stand_still_while_they_count():
+    def drawn_text(text):
+        canvas = np.zeros((30, 120, 3), np.uint8)
+        put_digits(canvas, text, 4, 4, 18, (255, 255, 255))
+        return canvas
+
+    one, other = drawn_text("0:01.111"), drawn_text("0:08.118")
+    assert one.any() and (one != other).any()
+    minutes = sum(letters(letter, 18).shape[1] - 3 for letter in "0:0")  # the same in both
+    np.testing.assert_array_equal(one[:, : 4 + minutes], other[:, : 4 + minutes])
+    small = np.zeros((20, 12, 3), np.uint8)
+    put_digits(small, "0:01.111", 4, 4, 18, (255, 255, 255))  # what lies outside is cut off
+    assert small.any()
+
+
+@pytest.mark.parametrize("far, step", [(4.0, 1), (15.0, 2)])
+def test_a_wide_stage_has_a_coarser_grid(far, step):
+    axes = np.broadcast_to(np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]), (2, 3, 3))
+    view = View((240, 240), np.tile([0.2, 0.1, 0.9], (2, 1)), np.full(2, far), axes, 1)
+    floor = Floor(view)
+    assert floor.step == step
+    ends, strength = _segments(np.array([[0.2, 0.1]]), max(5.0, 0.75 * far), step)
+    whole = ends[0][strength[0] > 0]
+    on_grid = np.isclose(whole % step, 0).all(axis=1)[:, :2] | np.isclose(whole % step, step).all(axis=1)[:, :2]
+    assert on_grid.any(axis=1).all()  # every line keeps one coordinate at a multiple of the step
+
+
+def test_the_disc_grows_when_the_eye_comes_nearer():
+    axes = np.broadcast_to(view_of(scene_of(Pictures(np.arange(3) / 30)), (120, 120)).axes[:1], (3, 3, 3))
+    view = View((120, 120), np.zeros((3, 3)), np.array([12.0, 6.0, 12.0]), axes, 1)
+    floor, pictures = Floor(view), []
+    for frame in range(3):
+        canvas = np.zeros((120, 120, 3), np.uint8)
+        floor.paint(canvas, frame)
+        pictures.append(canvas)
+    np.testing.assert_array_equal(pictures[0], pictures[2])
+    assert (pictures[0] != pictures[1]).any()

@@ -142,7 +142,7 @@ def _proportions(strands: list[Strand], a: Array, b: Array) -> Array:
 
 
 def _appearance(strands: list[Strand], a: Array, b: Array) -> Array:
-    """By the distance of the typical looks, where two people are 1 apart."""
+    """By the distance of the typical looks, where two people are 1 apart: below 0 where they are alike, 0 unknown."""
     if strands[0].look is None:
         return np.zeros(len(a))
     apart = np.nan_to_num(_looks_apart(strands, a, b), nan=UNKNOWN_LOOK)

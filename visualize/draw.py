@@ -74,7 +74,7 @@ def picture_bones(skeleton: Skeleton) -> tuple[tuple[int, int], ...]:
     return tuple((known[a], known[b]) for a, b in pairs if a in known and b in known)
 
 
-def capsules(a: Array, b: Array, radii: Sequence[tuple[Array, Array]], points: int = 8) -> list[Array]:
+def capsules(a: Array, b: Array, radii: Sequence[tuple[Array, Array]], points: int) -> list[Array]:
     """Outlines of limbs from a to b (...,2) px, one array for each pair of radii (...) px at a and b.
 
     Args:

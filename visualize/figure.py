@@ -15,6 +15,7 @@ from visualize.floor import BACKGROUND, Floor
 from visualize.view import View
 
 _CHUNK = 240  # frames projected at a time
+_ROUND, _HEAD_ROUND, _FEW = 6, 10, 4  # corners of the round ends of limbs, of the head, of shadows and lit sides
 _SHADOW: Color = (27, 21, 18)
 _INK: Color = (22, 17, 14)
 _WHITE: Color = (255, 255, 255)
@@ -72,8 +73,8 @@ def _body(bones: Skeleton) -> _Body:
 class _Shapes:
     """One person's outlines in a chunk of frames; the last part of the depths stands for the torso."""
 
-    limbs: Array  # (F,B,N,2) int32, 1/16 px
-    rims: Array  # the same, a little larger
+    limbs: list[Array]  # B of (F,N,2) int32, 1/16 px
+    rims: list[Array]  # the same, a little larger
     lights: Array  # the lit side of each limb
     shadows: Array  # (F,S,N,2) of limbs and head on the floor
     cast: Array  # (F,S) bool: which of these are known
@@ -131,21 +132,22 @@ class Figures:
         ends = _ends(joints, body)
         limbs, radii, depth = self._seen(ends, body.radii, frames)
         (a, b), (ra, rb) = np.moveaxis(limbs, 2, 0), np.moveaxis(radii, 2, 0)
-        bodies, rims = capsules(a, b, [(ra, rb), (ra + self._rim, rb + self._rim)], 6)
+        limbs, rims = _outlined(a, b, ra, rb, self._rim, body.head)
+        known = np.stack([limb.any(axis=(1, 2)) for limb in limbs], axis=1)
         a, b = a - 0.3 * ra[..., None] * [0.8, 0.6], b - 0.3 * rb[..., None] * [0.8, 0.6]
         shadows = self._shadows(ends[:, body.shaded], body.radii[body.shaded], frames)
         torso, width, torso_depth = self._torsos(joints[:, body.torso], frames)
         return _Shapes(
-            limbs=bodies,
+            limbs=limbs,
             rims=rims,
-            lights=capsules(a, b, [(0.5 * ra, 0.5 * rb)], 4)[0],
+            lights=capsules(a, b, [(0.5 * ra, 0.5 * rb)], _FEW)[0],
             shadows=shadows,
             cast=shadows.any(axis=(2, 3)),
             torso=torso,
             spine=self._view.project(joints[:, body.spine], frames)[0],
             width=width,
             behind=self._from_behind(joints, body, frames),
-            depth=np.concatenate([np.where(bodies.any(axis=(2, 3)), depth.mean(-1), np.nan), torso_depth], axis=1),
+            depth=np.concatenate([np.where(known, depth.mean(-1), np.nan), torso_depth], axis=1),
             faint=(~person.observed[rows]).astype(int),
             tag=self._tags(joints, frames),
         )
@@ -158,7 +160,7 @@ class Figures:
     def _shadows(self, ends: Array, radii: Array, frames: Array) -> Array:
         pixels, radii, _ = self._seen(_on_floor(ends), radii, frames)
         (a, b), (ra, rb) = np.moveaxis(pixels, 2, 0), np.moveaxis(radii, 2, 0)
-        return capsules(a, b, [(ra, rb)], 4)[0]
+        return capsules(a, b, [(ra, rb)], _FEW)[0]
 
     def _torsos(self, corners: Array, frames: Array) -> tuple[Array, Array, Array]:
         """Points around a torso's shadow, rim and body (F,3,M,2), the width of its spine (F,) px and depth (F,1) m."""
@@ -193,12 +195,12 @@ class Figures:
             order += [(-far, number, part) for part, far in enumerate(shape.depth[row].tolist()) if far == far]
         for _, number, part in sorted(order):
             shape, inks = shapes[number], self._inks[number][shapes[number].faint[row]]
-            if part == shape.limbs.shape[1]:
+            if part == len(shape.limbs):
                 self._torso(canvas, shape, row, inks[part])
                 continue
             tone, light = inks[part]
-            fill(canvas, shape.rims[row, part], _INK)
-            fill(canvas, shape.limbs[row, part], tone)
+            fill(canvas, shape.rims[part][row], _INK)
+            fill(canvas, shape.limbs[part][row], tone)
             if self._bodies[number].lit[part]:
                 fill_hard(canvas, shape.lights[row, part], light)
         for number, shape in present:
@@ -235,6 +237,15 @@ def _inks(number: int, body: _Body) -> tuple[list[tuple[Color, Color]], ...]:
         return [*limbs, (tones[MIDDLE], mixed(tones[MIDDLE], _WHITE, 0.45))]
 
     return of(0.0), of(0.55)
+
+
+def _outlined(a: Array, b: Array, ra: Array, rb: Array, rim: float, head: int) -> tuple[list[Array], list[Array]]:
+    """Bodies and rims of limbs from a to b (F,B,2) px with radii (F,B) px, each (F,N,2); the head is the roundest."""
+    parts = [
+        capsules(a[:, i], b[:, i], [(ra[:, i], rb[:, i]), (ra[:, i] + rim, rb[:, i] + rim)], corners)
+        for i, corners in ((i, _HEAD_ROUND if i == head else _ROUND) for i in range(a.shape[1]))
+    ]
+    return [body for body, _ in parts], [outline for _, outline in parts]
 
 
 def _on_floor(points: Array) -> Array:

@@ -18,7 +18,9 @@ _LINE: Color = (98, 84, 74)
 
 _RADIUS = 5.0  # m at least
 _WIDE = 8.0  # m; a disc of that radius or more gets a grid of 2 m: a finer one would be a web of lines
-_RINGS = 5
+_RINGS, _INNERMOST = 5, 0.3  # and the radius of the smallest over that of the disc
+_CORNERS = 40  # of a ring
+_STILL = 2  # decimals of a metre by which the eye may move before the disc is drawn anew: less is not seen
 _LEVELS = 6  # of the grid's brightness
 _PIECES = 10  # of a line of the grid, each of one brightness
 _CHUNK = 32  # poses of the eye whose grid is projected at once
@@ -69,7 +71,8 @@ class Floor:
 
     def _stage(self, frame: int) -> Array:
         """(H,W,3) sky and disc, to be read only."""
-        needs = round(float(self._view.distance[frame]), 2), round(float(self._view.target[frame, 2]), 2)
+        places = self._view.distance[frame], self._view.target[frame, 2]
+        needs = round(float(places[0]), _STILL), round(float(places[1]), _STILL)
         if self._disc is None or self._disc[0] != needs:
             picture = self._sky.copy()
             self._rings(picture, frame)
@@ -77,15 +80,15 @@ class Floor:
         return self._disc[1]
 
     def _rings(self, canvas: Array, frame: int) -> None:
-        angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+        angle = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
         circle = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], -1)
-        radii = self._radius * np.linspace(1, 0.3, _RINGS)
+        radii = self._radius * np.linspace(1, _INNERMOST, _RINGS)
         center = self._view.target[frame] * [1, 1, 0]
         pixels, _ = self._view.project((center + radii[:, None, None] * circle)[None], np.array([frame]))
         for ring, outline in enumerate(pixels[0]):
             if np.isfinite(outline).all():
                 tone = mixed(BACKGROUND, _STAGE, (ring + 1) / _RINGS)  # steps too small to need soft edges
-                cv2.fillConvexPoly(canvas, (outline * 16).round().astype(np.int32), tone, cv2.LINE_8, SHIFT)
+                cv2.fillConvexPoly(canvas, (outline * (1 << SHIFT)).round().astype(np.int32), tone, cv2.LINE_8, SHIFT)
 
     def _lines(self, canvas: Array, frame: int) -> None:
         """The grid's lines, fading towards the rim."""

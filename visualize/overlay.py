@@ -16,6 +16,7 @@ _INK: Color = (20, 16, 12)
 _PALE: Color = (150, 150, 150)
 _CORNERS = 4  # of the bones' round ends
 _CHUNK = 240
+_LIMB = 1.0  # thickness of what is no face and no hand
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Overlay:
         a, b = ends[..., 0, :], ends[..., 1, :]
         outlines, rims = capsules(a, b, [(width, width), (rim, rim)], _CORNERS)
         known = outlines.any(axis=(2, 3))
-        rimmed = known & ~faint & (thickness == 1)
+        rimmed = known & ~faint & (thickness == _LIMB)
         return _Lines(first, outlines, rims, known, rimmed, faint.astype(int), self._above(points, scores))
 
     def _widths(self, points: Array) -> Array:
@@ -114,4 +115,4 @@ def _thickness(joints: tuple[str, ...], pairs: Array) -> Array:
     def of(*words: str) -> Array:
         return np.array([any(word in joints[i] for word in words for i in pair) for pair in pairs])
 
-    return np.select([of(*FACE), of("index", "pinky", "thumb")], [0.35, 0.55], 1.0)
+    return np.select([of(*FACE), of("index", "pinky", "thumb")], [0.35, 0.55], _LIMB)
