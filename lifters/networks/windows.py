@@ -59,11 +59,11 @@ def blend(
         (B,T,J,C).
 
     Raises:
-        ValueError: an empty track, or an overlap that the window does not allow.
+        ValueError: an empty track, a batch below 1, or an overlap that the window does not allow.
     """
     people, frames = track.shape[:2]
-    if frames == 0:
-        raise ValueError("a track has at least one frame")
+    if frames == 0 or batch < 1:
+        raise ValueError(f"a track has at least one frame, a batch at least one window, not {frames} and {batch}")
     begins = starts(frames, window, overlap)
     if len(begins) == 1:
         return predict(track)
