@@ -1,0 +1,1 @@
+"""PyTorch networks of the lifters; one file each."""
