@@ -35,6 +35,7 @@ class Sequence:
     units: Literal["px", "normalised"] = "px"  # of keypoints and image_joints; normalised: halves of the width
     image_joints: Array | None = None  # (T,K,3) x, y and depth on the scale of the picture (MotionBERT's 2.5D)
     factor: Array | None = None  # (T,) mm of the truth per pixel of image_joints
+    source: str = ""  # MotionBERT's name of the video
 
     @property
     def name(self) -> str:
