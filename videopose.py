@@ -57,18 +57,24 @@ def run(
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="videopose3d")],
-    data: Annotated[Path, typer.Option(help="Motion capture (.npz).")],
+    recipe: Annotated[str | None, typer.Argument(help="videopose3d")] = None,
+    data: Annotated[Path | None, typer.Option(help="Motion capture (.npz).")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and logs.")] = Path("runs/videopose3d"),
     steps: Annotated[int | None, typer.Option(help="Optimiser steps; default: the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Same seed, same weights, on one machine.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
     tiny: Annotated[bool, typer.Option("--tiny", help="Seconds instead of hours, to see that it runs.")] = False,
+    check: Annotated[Path | None, typer.Option(help="Say what a data file or folder holds, and train nothing.")] = None,
 ) -> None:
     """Train a lifter's weights."""
-    from pipeline.command import train_command
+    from pipeline.command import check_command, train_command
+    from pipeline.errors import UsageError
 
+    if check is not None:
+        raise typer.Exit(check_command(check))
+    if recipe is None or data is None:
+        raise UsageError("train needs a recipe and --data, or --check", hint="python videopose.py train --help")
     raise typer.Exit(train_command(recipe, data, out, steps=steps, device=device, seed=seed, resume=resume, tiny=tiny))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline import console
 from pipeline.batch import Outcome, exit_code, run_all
-from pipeline.errors import MissingError, UsageError
+from pipeline.errors import InputError, MissingError, UsageError
 from pipeline.options import Options
 from pipeline.sources import expand, unfinished
 
@@ -92,6 +92,18 @@ def train_command(recipe: str, data: Path, out: Path, **choices: Any) -> int:
     console.start_logging(quiet=False)
     print(main(data, out, **choices))
     return 0
+
+
+def check_command(data: Path) -> int:
+    """Print what a file or folder of training data holds and what is wrong with it.
+
+    Returns the exit code: 0, or that of unreadable input when something is wrong. Raises InputError.
+    """
+    from training.datasets.check import check, text
+
+    found = check(data)
+    print(text(found))
+    return InputError.exit_code if any(part.faults for part in found) else 0
 
 
 def studio_command(scene: str, out: Path, **choices: Any) -> int:

@@ -23,7 +23,7 @@ def rng_of(*name):
 
 def people(name, frames, joints, centre=(0.0, 0.0, 1.0)):
     """(frames,joints,3) float32 metres: points of a box of a person's size."""
-    return (rng_of(name).uniform(-0.8, 0.8, (frames, joints, 3)) + centre).astype(np.float32)
+    return (rng_of(name).uniform(-0.3, 0.3, (frames, joints, 3)) + centre).astype(np.float32)
 
 
 def pixels(name, frames, joints, channels=2):
@@ -128,7 +128,7 @@ def motionbert_part(sources):
     count = sum(frames for *_, frames in sources)
     rng = rng_of(sources[0][0])
     rows = [(name, camera, action) for name, camera, action, frames in sources for _ in range(frames)]
-    image = rng.uniform(200, 800, (count, 17, 3)).astype(np.float32)
+    image = rng.uniform(450, 550, (count, 17, 3)).astype(np.float32)
     factor = rng.uniform(3, 5, count).astype(np.float32)
     return {
         "joint_2d": pixels(sources[0][0], count, 17), "confidence": rng.random((count, 17)).astype(np.float32),
@@ -170,7 +170,7 @@ def ski_pose_rows(frames=5):
     names = rng_of("ski").permutation(names)
     rng = rng_of("ski", "rows")
     return {
-        "3D": rng.normal(0, 0.4, (len(names), 51)), "2D": rng.random((len(names), 34)),
+        "3D": rng.normal(0, 0.15, (len(names), 51)), "2D": rng.random((len(names), 34)),
         "seq": names[:, 0].astype(float), "cam": names[:, 1].astype(float), "frame": names[:, 2].astype(float),
     }  # fmt: skip
 
@@ -181,7 +181,7 @@ def write_open_mocap(path, lengths=(6, 9), subjects=("cmu01", "cmu55")):
     count = sum(lengths)
     rng = rng_of("open")
     np.savez(
-        path, rel=rng.normal(0, 0.4, (count, 23, 3)).astype(np.float16),
+        path, rel=rng.normal(0, 0.15, (count, 23, 3)).astype(np.float16),
         root=rng.normal(0, 2, (count, 3)).astype(np.float32),
         contacts=np.zeros((count, 4), np.uint8), start=np.cumsum((0, *lengths))[:-1], length=np.array(lengths),
         subject=np.array(subjects), joints=np.array(list(SHORT.values())), fps=30.0,
