@@ -79,6 +79,35 @@ def train(
 
 
 @app.command()
+def evaluate(
+    data: Annotated[Path, typer.Argument(help="The data set's folder, or its file.")],
+    predictions: Annotated[Path, typer.Option(help=".npz with subject/action/camera -> (T,K,3).")],
+    protocol: Annotated[
+        str, typer.Option(help="human36m (VideoPose3D's), human36m-motionbert, humaneva, mpi-inf-3dhp or ski-pose.")
+    ] = "human36m",
+    keypoints: Annotated[str | None, typer.Option(help="The 2D that was lifted, like gt or cpn_ft_h36m_dbb.")] = None,
+    subjects: Annotated[str | None, typer.Option(help="Like S9,S11; default: the papers'.")] = None,
+    actions: Annotated[str | None, typer.Option(help="Beginnings of names, like Walk,Sitting.")] = None,
+    cameras: Annotated[Path | None, typer.Option(help="Camera table; default: the one beside the data.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="JSON to write.")] = None,
+    mat: Annotated[Path | None, typer.Option(help="inference_data.mat to write, for 3DHP's own script.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+) -> None:
+    """Score 3D predictions by a paper's protocol."""
+    from pipeline.command import evaluate_command
+
+    def names(text: str | None) -> tuple[str, ...] | None:
+        return tuple(name.strip() for name in text.split(",") if name.strip()) if text is not None else None
+
+    raise typer.Exit(
+        evaluate_command(
+            data, predictions, protocol, out, mat, json,
+            detector=keypoints, subjects=names(subjects), actions=names(actions), cameras=cameras,
+        )
+    )  # fmt: skip
+
+
+@app.command()
 def studio(
     scene: Annotated[str, typer.Argument(help="Name of a scene; `list` names them.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The clip to write; its truth is written beside it.")] = Path(

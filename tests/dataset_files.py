@@ -137,7 +137,8 @@ def motionbert_part(sources):
     }  # fmt: skip
 
 
-def write_motionbert(folder, protocol=4):
+def write_motionbert(folder, protocol=4, test=(12, 7)):
+    """Train and test of two videos each; `test`: frames of the latter."""
     path = folder / "h36m_sh_conf_cam_source_final.pkl"
     data = {
         "train": motionbert_part(
@@ -145,8 +146,8 @@ def write_motionbert(folder, protocol=4):
              ("s_01_act_02_subact_01_ca_02", "55011271", "Directions", 9)]
         ),
         "test": motionbert_part(
-            [("s_09_act_03_subact_02_ca_04", "60457274", "Discussion", 12),
-             ("s_11_act_16_subact_01_ca_03", "58860488", "WalkTogether", 7)]
+            [("s_09_act_03_subact_02_ca_04", "60457274", "Discussion", test[0]),
+             ("s_11_act_16_subact_01_ca_03", "58860488", "WalkTogether", test[1])]
         ),
     }  # fmt: skip
     path.write_bytes(pickle.dumps(data, protocol=protocol))
