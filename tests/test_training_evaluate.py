@@ -203,3 +203,17 @@ def test_unknown_protocols_are_told(capsys, human):
     folder, *_ = human
     code, _, stderr = call(capsys, "evaluate", folder, "--predictions", folder / "mine.npz", "--protocol", "h36m")
     assert code == 2 and "human36m-motionbert" in stderr
+    files.write_3dhp(folder)
+    arguments = ("evaluate", folder, "--predictions", folder / "mine.npz", "--protocol", "mpi-inf-3dhp")
+    code, _, stderr = call(capsys, *arguments, "--keypoints", "gt")
+    assert code == 2 and "--keypoints" in stderr
+
+
+def test_a_data_set_may_be_named_by_its_file(capsys, human):
+    folder, *_ = human
+    by_folder, by_file = (
+        run(capsys, data, "--predictions", folder / "mine.npz") for data in (folder, folder / "data_3d_h36m.npz")
+    )
+    assert by_folder == by_file
+    code, _, stderr = call(capsys, "evaluate", folder / "none", "--predictions", folder / "mine.npz")
+    assert code == 3 and "no file or folder" in stderr

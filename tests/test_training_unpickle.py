@@ -93,6 +93,9 @@ def test_programs_are_refused(tmp_path, call, protocol):
         b"tRI00\nS'short'\ntb.",  # says 9 numbers, holds 5 bytes
         b"cnumpy\ndtype\n(S'i4,O'\nI0\nI1\ntR.",  # structured
         b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'O'\nI0\nI1\ntRS'12345678'\ntR.",  # a pointer
+        b"cnumpy.core.numeric\n_frombuffer\n(I1000000000000\ncnumpy\ndtype\n(S'i1'\nI0\nI1\ntR(I1000000000000\ntS'C'\ntR.",
+        b"cnumpy\ndtype\n(S'(9,)i4'\nI0\nI1\ntR.",
+        b"cnumpy\ndtype\n(S'__setstate__'\nI0\ndb.",
         b"cnumpy\nmemmap\n.",
         b"cnumpy.core.multiarray\n_reconstruct.__globals__\n.",
         b"\x80\x04\x8c\x05numpy\x8c\x0bndarray.dtype\x93.",

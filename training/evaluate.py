@@ -64,11 +64,15 @@ def evaluate(protocol: str, data: Path, predictions: Path, choice: Choice) -> Re
     """Score stored predictions.
 
     Raises:
-        UsageError: no such protocol.
+        UsageError: no such protocol, or choices that it does not have.
         InputError: data or predictions that are missing, damaged or do not fit each other.
     """
     if protocol not in PROTOCOLS:
         raise UsageError(f"no protocol called {protocol!r}", f"known: {', '.join(PROTOCOLS)}")
+    if protocol not in DETECTORS and (choice.detector is not None or choice.cameras is not None):
+        raise UsageError(f"{protocol} has one kind of 2D and no camera table", "leave --keypoints and --cameras away")
+    if not data.exists():
+        raise InputError(f"no file or folder {data}")
     stored = load_npz(predictions)
     footing, score = PROTOCOLS[protocol]
     detector = choice.detector or DETECTORS.get(protocol, "")
@@ -84,19 +88,19 @@ def evaluate(protocol: str, data: Path, predictions: Path, choice: Choice) -> Re
 
 def _human36m(data: Path, stored: Mapping[str, Array], choice: Choice) -> Table:
     detector, subjects = choice.detector or DETECTORS["human36m"], choice.subjects or ("S9", "S11")
-    sequences = human36m.read(data, detector, subjects, choice.cameras)
+    sequences = human36m.read(_folder(data), detector, subjects, choice.cameras)
     return protocols.human36m_videopose3d(root_relative(scored(_wanted(sequences, choice), stored)))
 
 
 def _humaneva(data: Path, stored: Mapping[str, Array], choice: Choice) -> Table:
     detector = choice.detector or DETECTORS["humaneva"]
     subjects = choice.subjects or ("Validate/S1", "Validate/S2", "Validate/S3")
-    sequences = humaneva.read(data, detector, subjects, choice.cameras)
+    sequences = humaneva.read(_folder(data), detector, subjects, choice.cameras)
     return protocols.humaneva(root_relative(scored(_wanted(sequences, choice, ("Walk", "Jog", "Box")), stored)))
 
 
 def _mpi_inf_3dhp(data: Path, stored: Mapping[str, Array], choice: Choice) -> Table:
-    return protocols.mpi_inf_3dhp(scored(_wanted(mpi_inf_3dhp.read_test(data), choice), stored))
+    return protocols.mpi_inf_3dhp(scored(_wanted(mpi_inf_3dhp.read_test(_folder(data)), choice), stored))
 
 
 def _ski_pose(data: Path, stored: Mapping[str, Array], choice: Choice) -> Table:
@@ -118,6 +122,11 @@ PROTOCOLS: dict[str, tuple[str, Callable[[Path, Mapping[str, Array], Choice], Ta
 DETECTORS = {"human36m": "cpn_ft_h36m_dbb", "humaneva": "detectron_pt_coco"}
 
 
+def _folder(data: Path) -> Path:
+    """Of a data set that is named by one of its files."""
+    return data if data.is_dir() else data.parent
+
+
 def _wanted(sequences: Iterator[Sequence], choice: Choice, usual: Collection[str] = ("",)) -> Iterator[Sequence]:
     actions = tuple(choice.actions or usual)
     for sequence in sequences:
@@ -128,7 +137,7 @@ def _wanted(sequences: Iterator[Sequence], choice: Choice, usual: Collection[str
 def export_mat(path: Path, data: Path, predictions: Path) -> None:
     """MPI-INF-3DHP's `inference_data.mat` of stored predictions. Raises InputError."""
     try:
-        write_mat(path, mpi_inf_3dhp.read_test(data), load_npz(predictions))
+        write_mat(path, mpi_inf_3dhp.read_test(_folder(data)), load_npz(predictions))
     except ValueError as error:
         raise InputError(f"cannot use {predictions}", str(error)) from error
 

@@ -96,6 +96,8 @@ class _Reader(pickle.Unpickler):
         return array[()]
 
     def _from_buffer(self, data: bytes, kind: _Type, shape: tuple, order: str) -> _Array:
+        if not isinstance(data, bytes | bytearray):  # bytes(n) would make n of them
+            raise pickle.UnpicklingError(f"an array made of {type(data).__name__}")
         array = self._empty("ndarray")
         array.__setstate__((shape, kind, order == "F", bytes(data)))
         return array
