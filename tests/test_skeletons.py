@@ -17,7 +17,7 @@ from pipeline.skeletons import (
     posetrack_to_h36m,
     skeleton,
 )
-from tests.test_training_model import uniform
+from tests.made_up import made_up
 
 PUBLISHED = json.loads((Path(__file__).parent / "published_conversions.json").read_text())
 
@@ -68,10 +68,6 @@ def test_pick_takes_by_name_and_guesses_nothing():
     assert pick(points, "h36m-23", "h36m-17").tolist() == points[:17].tolist()
     with pytest.raises(ValueError, match="nose"):
         pick(points, "h36m-23", "coco-17")
-
-
-def made_up(name, shape):
-    return (2 * uniform(name, int(np.prod(shape))) - 1).reshape(shape)
 
 
 @pytest.mark.parametrize(

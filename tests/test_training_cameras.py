@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.test_training_model import uniform
+from tests.made_up import made_up
 from training.datasets import cameras
 from training.datasets.cameras import Camera
 from training.datasets.clips import fixed_draw, split_clips, stretch
@@ -40,10 +40,6 @@ BACK = [
     [0.5000000217784519, -0.19999993924160098, 1.6000000789865074],
     [1.0000000131045486, 1.0000000574414698, 0.9000000728695159],
 ]
-
-
-def made_up(name, shape):
-    return (2 * uniform(name, int(np.prod(shape))) - 1).reshape(shape)
 
 
 def assert_summary(values, first, last, mean, deviation, size):

@@ -6,12 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from tests.test_training_model import uniform
+from tests.made_up import made_up
 from training import metrics
-
-
-def made_up(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    return (2 * uniform(name, int(np.prod(shape))) - 1).reshape(shape)
 
 
 def test_published_values():
