@@ -57,19 +57,54 @@ def run(
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="videopose3d")],
-    data: Annotated[Path, typer.Option(help="Motion capture (.npz).")],
+    recipe: Annotated[str | None, typer.Argument(help="videopose3d")] = None,
+    data: Annotated[Path | None, typer.Option(help="Motion capture (.npz).")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and logs.")] = Path("runs/videopose3d"),
     steps: Annotated[int | None, typer.Option(help="Optimiser steps; default: the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Same seed, same weights, on one machine.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
     tiny: Annotated[bool, typer.Option("--tiny", help="Seconds instead of hours, to see that it runs.")] = False,
+    check: Annotated[Path | None, typer.Option(help="Say what a data file or folder holds, and train nothing.")] = None,
 ) -> None:
     """Train a lifter's weights."""
-    from pipeline.command import train_command
+    from pipeline.command import check_command, train_command
+    from pipeline.errors import UsageError
 
+    if check is not None:
+        raise typer.Exit(check_command(check))
+    if recipe is None or data is None:
+        raise UsageError("train needs a recipe and --data, or --check", hint="python videopose.py train --help")
     raise typer.Exit(train_command(recipe, data, out, steps=steps, device=device, seed=seed, resume=resume, tiny=tiny))
+
+
+@app.command()
+def evaluate(
+    data: Annotated[Path, typer.Argument(help="The data set's folder, or its file.")],
+    predictions: Annotated[Path, typer.Option(help=".npz with subject/action/camera -> (T,K,3).")],
+    protocol: Annotated[
+        str, typer.Option(help="human36m (VideoPose3D's), human36m-motionbert, humaneva, mpi-inf-3dhp or ski-pose.")
+    ] = "human36m",
+    keypoints: Annotated[str | None, typer.Option(help="The 2D that was lifted, like gt or cpn_ft_h36m_dbb.")] = None,
+    subjects: Annotated[str | None, typer.Option(help="Like S9,S11; default: the papers'.")] = None,
+    actions: Annotated[str | None, typer.Option(help="Beginnings of names, like Walk,Sitting.")] = None,
+    cameras: Annotated[Path | None, typer.Option(help="Camera table; default: the one beside the data.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="JSON to write.")] = None,
+    mat: Annotated[Path | None, typer.Option(help="inference_data.mat to write, for 3DHP's own script.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+) -> None:
+    """Score 3D predictions by a paper's protocol."""
+    from pipeline.command import evaluate_command
+
+    def names(text: str | None) -> tuple[str, ...] | None:
+        return tuple(name.strip() for name in text.split(",") if name.strip()) if text is not None else None
+
+    raise typer.Exit(
+        evaluate_command(
+            data, predictions, protocol, out, mat, json,
+            detector=keypoints, subjects=names(subjects), actions=names(actions), cameras=cameras,
+        )
+    )  # fmt: skip
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline import console
 from pipeline.batch import Outcome, exit_code, run_all
-from pipeline.errors import MissingError, UsageError
+from pipeline.errors import InputError, MissingError, UsageError
 from pipeline.options import Options
 from pipeline.sources import expand, unfinished
 
@@ -91,6 +91,41 @@ def train_command(recipe: str, data: Path, out: Path, **choices: Any) -> int:
 
     console.start_logging(quiet=False)
     print(main(data, out, **choices))
+    return 0
+
+
+def check_command(data: Path) -> int:
+    """Print what a file or folder of training data holds and what is wrong with it.
+
+    Returns the exit code: 0, or that of unreadable input when something is wrong. Raises InputError.
+    """
+    from training.datasets.check import check, text
+
+    found = check(data)
+    print(text(found))
+    return InputError.exit_code if any(part.faults for part in found) else 0
+
+
+def evaluate_command(data: Path, predictions: Path, protocol: str, out: Path | None, mat: Path | None, json: bool,
+                     **choice: Any) -> int:  # fmt: skip
+    """Score stored predictions; print the table or JSON, and write files where asked.
+
+    Raises:
+        UsageError: no such protocol, or a .mat of another data set than MPI-INF-3DHP.
+        InputError: data or predictions that are missing, damaged or do not fit each other.
+    """
+    from pipeline.files import atomic
+    from training.evaluate import Choice, evaluate, export_mat, text
+
+    if mat is not None and protocol != "mpi-inf-3dhp":
+        raise UsageError("--mat is for MPI-INF-3DHP", f"the protocol is {protocol}")
+    result = evaluate(protocol, data, predictions, Choice(**choice))
+    if mat is not None:
+        export_mat(mat, data, predictions)
+    if out is not None:
+        with atomic(out) as temporary:
+            temporary.write_text(result.as_json() + "\n", encoding="utf-8")
+    print(result.as_json() if json else text(result))
     return 0
 
 

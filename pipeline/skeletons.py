@@ -136,6 +136,12 @@ SKELETONS: dict[str, Skeleton] = {
             "R.hip<pelvis L.knee<L.hip R.knee<R.hip L.ankle<L.knee R.ankle<R.knee L.heel<L.ankle R.heel<R.ankle "
             "L.toe<L.heel R.toe<R.heel pelvis spine<pelvis thorax<spine neck_nose<thorax head_top<neck_nose",
         ),
+        _skeleton(
+            "posetrack-17",
+            "nose<neck neck head_top<nose L.ear<nose R.ear<nose L.shoulder<neck R.shoulder<neck L.elbow<L.shoulder "
+            "R.elbow<R.shoulder L.wrist<L.elbow R.wrist<R.elbow L.hip<neck R.hip<neck L.knee<L.hip R.knee<R.hip "
+            "L.ankle<L.knee R.ankle<R.knee",
+        ),
         _skeleton("panoptic-15", _PANOPTIC15),
         _skeleton("panoptic-19", _PANOPTIC15 + " L.eye<nose L.ear<L.eye R.eye<nose R.ear<R.eye"),
     )
@@ -176,6 +182,37 @@ def coco_to_h36m(points: Array) -> Array:
     p["spine"] = (p["pelvis"] + p["thorax"]) / 2
     p["neck_nose"] = p["nose"]
     p["head_top"] = (p["left_eye"] + p["right_eye"]) / 2
+    return np.stack([p[name] for name in skeleton("h36m-17").joints], axis=-2)
+
+
+def coco_to_h36m_demo(points: Array) -> Array:
+    """(...,17,2) -> (...,17,2) as the demos of MHFormer and MotionAGFormer build them, nearer to Human3.6M's joints.
+
+    The face places the head's top and the neck, so x and y are treated differently: for pictures with y down only.
+    """
+    p = {name: points[..., i, :].copy() for i, name in enumerate(skeleton("coco-17").joints)}
+    nose, eyes = p["nose"].copy(), p["left_eye"] + p["right_eye"]
+    shoulders, hips = p["left_shoulder"] + p["right_shoulder"], p["left_hip"] + p["right_hip"]
+    p["head_top"] = (eyes + p["left_ear"] + p["right_ear"]) / 4
+    p["head_top"][..., 1] = (eyes - nose)[..., 1]
+    p["pelvis"], p["spine"] = hips / 2, (shoulders + hips) / 4
+    p["thorax"] = shoulders / 2 + (nose - shoulders / 2) / 3
+    p["neck_nose"] = nose - (nose - shoulders / 2) / 4
+    p["spine"][..., 0] += 2 * (p["spine"] - (p["pelvis"] + p["thorax"]) / 2)[..., 0]
+    p["thorax"][..., 1] -= (eyes / 2 - nose)[..., 1] * 2 / 3
+    return np.stack([p[name] for name in skeleton("h36m-17").joints], axis=-2)
+
+
+def posetrack_to_h36m(points: Array) -> Array:
+    """(...,17,C) -> (...,17,C) as MotionBERT builds them; C is 2, or 3 with a score that the weakest part decides."""
+    p = {name: points[..., i, :] for i, name in enumerate(skeleton("posetrack-17").joints)}
+    p["pelvis"] = (p["left_hip"] + p["right_hip"]) / 2
+    p["thorax"] = p["neck"]
+    p["spine"] = (p["pelvis"] + p["thorax"]) / 2
+    p["neck_nose"] = p["nose"]
+    if points.shape[-1] == 3:
+        p["pelvis"][..., 2] = np.minimum(p["left_hip"], p["right_hip"])[..., 2]
+        p["spine"][..., 2] = np.minimum(p["pelvis"], p["thorax"])[..., 2]
     return np.stack([p[name] for name in skeleton("h36m-17").joints], axis=-2)
 
 
@@ -234,6 +271,7 @@ def to_lift(points: Array, source: str) -> Array:
 CONVERSIONS: dict[tuple[str, str], Callable[[Array], Array]] = {
     ("coco-17", "h36m-17"): coco_to_h36m,
     ("halpe-26", "h36m-17"): halpe_to_h36m,
+    ("posetrack-17", "h36m-17"): posetrack_to_h36m,
     ("mpi-inf-3dhp-17", "h36m-17"): mpi_to_h36m,
     ("blazepose-33", "h36m-23"): blazepose_to_h36m,
 }

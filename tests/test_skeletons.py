@@ -1,15 +1,25 @@
 """Skeletons are trees with mirrored sides, and their conversions give the published numbers."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.skeletons import CONVERSIONS, SKELETONS, body25_to_coco, coco_to_h36m, halpe_to_h36m, pick, skeleton
+from pipeline.skeletons import (
+    CONVERSIONS,
+    SKELETONS,
+    body25_to_coco,
+    coco_to_h36m,
+    coco_to_h36m_demo,
+    halpe_to_h36m,
+    pick,
+    posetrack_to_h36m,
+    skeleton,
+)
+from tests.made_up import made_up
 
-SPECS = Path(__file__).parents[2] / "shared" / "specs"
+PUBLISHED = json.loads((Path(__file__).parent / "published_conversions.json").read_text())
 
 
 @pytest.mark.parametrize("name", SKELETONS)
@@ -60,17 +70,26 @@ def test_pick_takes_by_name_and_guesses_nothing():
         pick(points, "h36m-23", "coco-17")
 
 
-@pytest.mark.skipif(not SPECS.exists(), reason="the specifications are not beside this checkout")
 @pytest.mark.parametrize(
-    ("anchor", "given", "convert"),
+    ("name", "given", "convert", "near"),
     [
-        ("coco2h36m_motionbert", ("coco", (1, 1, 17, 3)), coco_to_h36m),
-        ("halpe2h36m_motionbert", ("halpe", (1, 26, 3)), halpe_to_h36m),
+        ("coco_motionbert", made_up("coco", (17, 3)), coco_to_h36m, 1e-9),
+        ("halpe_motionbert", made_up("halpe", (26, 3)), halpe_to_h36m, 1e-9),
+        ("coco_demo", made_up("coco_px", (17, 2)) * 200 + 300, coco_to_h36m_demo, 1e-4),  # stored from 32-bit floats
     ],
 )
-def test_conversions_match_the_originals(anchor, given, convert):
-    stored = json.loads((SPECS / "anchors.json").read_text())[anchor]
-    spec = importlib.util.spec_from_file_location("anchor_fill", SPECS / "anchor_fill.py")
-    fill = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fill)
-    np.testing.assert_allclose(convert(fill.inp(*given)).reshape(17, 3), np.array(stored["output"]), atol=1e-9)
+def test_conversions_match_the_originals(name, given, convert, near):
+    before = given.copy()
+    np.testing.assert_allclose(convert(given), np.array(PUBLISHED[name]), rtol=0, atol=near)
+    np.testing.assert_array_equal(given, before)
+
+
+def test_posetrack_scores_fall_to_the_weakest_part():
+    points = made_up("posetrack", (4, 17, 3))
+    converted = dict(zip(skeleton("h36m-17").joints, posetrack_to_h36m(points).swapaxes(0, 1), strict=True))
+    hips, neck = points[:, [11, 12]], points[:, 1]
+    np.testing.assert_allclose(converted["pelvis"][:, :2], hips[..., :2].mean(1))
+    np.testing.assert_allclose(converted["pelvis"][:, 2], hips[..., 2].min(1))
+    np.testing.assert_allclose(converted["spine"][:, 2], np.minimum(hips[..., 2].min(1), neck[:, 2]))
+    np.testing.assert_allclose(converted["thorax"], neck)
+    np.testing.assert_allclose(converted["head_top"], points[:, 2])

@@ -9,7 +9,8 @@ import torch
 
 from pipeline.errors import InputError
 from pipeline.skeletons import skeleton
-from training.mocap import BODY, SHORT, UNKNOWN, load_mocap
+from training.datasets.open_mocap import SHORT
+from training.mocap import BODY, UNKNOWN, load_mocap
 from training.normalise import JOINTS
 from training.videopose3d import Options, aligned, build, learning_rate, loss, small, train
 from training.views import CHAIN, CHAIN_BONES, CHAIN_SHARE, Views

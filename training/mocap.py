@@ -10,13 +10,10 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import InputError
-from pipeline.skeletons import skeleton
+from training.datasets.open_mocap import BODY, read_arrays
 
-BODY = skeleton("h36m-23")
 TEST_SUBJECTS = frozenset({"cmu55", "cmu91", "cmu127", "cmu131", "cmu135"})
 UNKNOWN = 255  # a contact label that nobody knows
-KEYS = ("rel", "root", "contacts", "start", "length", "subject", "joints", "fps")
-SHORT = {name: name.replace("left_", "l_").replace("right_", "r_") for name in BODY.joints}
 
 
 @dataclass(frozen=True)
@@ -42,9 +39,7 @@ def load_mocap(path: Path) -> Mocap:
     Raises:
         InputError: no such file, not the expected arrays or joints, or nothing to train on.
     """
-    data = _read(path)
-    if [str(name) for name in data["joints"]] != [SHORT[name] for name in BODY.joints]:
-        raise InputError(f"{path} holds other joints", "expected h36m-23 in its order", "use open_mocap.npz")
+    data = read_arrays(path)
     train = ~np.isin(data["subject"], sorted(TEST_SUBJECTS))
     if not train.any():
         raise InputError(f"{path} holds nothing to train on", "all its subjects are kept for testing")
@@ -65,17 +60,6 @@ def load_mocap(path: Path) -> Mocap:
         weights=torch.from_numpy(np.tile(weights, 2) / 2),
         fps=float(data["fps"]),
     )
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in KEYS if key not in file.files]
-            if missing:
-                raise InputError(f"{path} is no motion capture file", f"it lacks {', '.join(missing)}")
-            return {key: file[key] for key in KEYS}
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}", str(error), "an .npz as open_mocap.npz is expected") from error
 
 
 def _balance(subject: np.ndarray, joints: np.ndarray) -> np.ndarray:

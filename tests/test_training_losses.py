@@ -1,0 +1,99 @@
+"""Losses against numbers of the published implementations, and against their definitions in plain loops."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import orthogonal_procrustes
+
+from tests.made_up import made_up
+from training import losses
+
+SHAPE = (2, 9, 17, 3)
+
+
+def tensor(name, shape=SHAPE):
+    return torch.from_numpy(made_up(name, shape))
+
+
+def test_published_values():
+    predicted, target = tensor("pred"), tensor("target")
+    values = {
+        losses.position(predicted, target): 1.382095074843698,
+        losses.scale(predicted, target): 0.959270672960734,
+        losses.velocity(predicted, target): 1.938313958254854,
+        losses.limb_variance(predicted): 0.2553826690821757,
+        losses.limb_length(predicted, target): 0.5438610408834021,
+        losses.angle(predicted, target): 0.6263708055698276,
+        losses.angle_velocity(predicted, target): 0.8733193556960264,
+        losses.projection(predicted, target, tensor("conf", (2, 9, 17, 1))): 0.5115551233915214,
+    }
+    for value, published in values.items():
+        assert value.item() == pytest.approx(published, abs=1e-9)
+
+
+def test_published_alignment_of_two_views():
+    base, other = tensor("base", (17, 3)), tensor("other", (17, 3))
+    rotation, factor = losses.orthogonal_fit(other, base)
+    published = [
+        [0.30318994707908314, -0.33589417537689303, 0.8917684446862089],
+        [0.7008488992959291, 0.7126720453322462, 0.03015586439878372],
+        [-0.6456676206422834, 0.6158519779539805, 0.45148606280183495],
+    ]
+    np.testing.assert_allclose(rotation, published, atol=1e-9)
+    assert factor.item() == pytest.approx(0.21664582778978253, abs=1e-9)
+    views = torch.stack([base, other])[:, None]
+    agreement = losses.view_agreement(views, torch.ones(2, 1, dtype=torch.bool))
+    assert agreement.item() == pytest.approx(24.27691709870158, abs=1e-9)
+
+
+def test_views_are_compared_with_the_first_that_has_the_moment():
+    poses, seen = tensor("views", (4, 6, 17, 3)), made_up("seen", (4, 6)) > -0.3
+    seen[:, 4], seen[1:, 5] = False, False  # nobody sees the one, one view the other
+    apart = []
+    for t in range(6):
+        base, *others = np.flatnonzero(seen[:, t]).tolist() or [0]
+        for view in others:
+            unit = [p - p.mean(0) for p in (poses[base, t].numpy(), poses[view, t].numpy())]
+            rotation, total = orthogonal_procrustes(*(u / np.linalg.norm(u) for u in unit))
+            moved = poses[view, t].numpy() @ rotation.T * total
+            apart.append(np.abs(moved - poses[base, t].numpy()).sum())
+    value = losses.view_agreement(poses, torch.from_numpy(seen))
+    assert len(apart) > 3 and value.item() == pytest.approx(np.mean(apart), abs=1e-9)
+    assert losses.view_agreement(poses, torch.zeros(4, 6, dtype=torch.bool)).item() == 0
+
+
+def test_views_draw_both_poses_together():
+    poses = tensor("views", (2, 3, 17, 3)).requires_grad_()
+    losses.view_agreement(poses, torch.ones(2, 3, dtype=torch.bool)).backward()
+    assert (poses.grad.abs().sum((1, 2, 3)) > 0).all() and torch.isfinite(poses.grad).all()
+
+
+def test_the_path_counts_less_far_away():
+    predicted, target = tensor("path", (2, 5, 1, 3)), tensor("root", (2, 5, 1, 3)) + torch.tensor([0, 0, 4.0])
+    apart = np.linalg.norm((predicted - target).numpy(), axis=-1) / target[..., 2].numpy()
+    assert losses.trajectory(predicted, target).item() == pytest.approx(apart.mean(), abs=1e-12)
+
+
+def test_people_without_truth_have_bones_of_usual_length():
+    labelled, unlabelled = tensor("pred"), tensor("target", (5, 9, 17, 3))
+    expected = [
+        abs(np.linalg.norm((labelled[:, :, c] - labelled[:, :, p]).numpy(), axis=-1).mean()
+            - np.linalg.norm((unlabelled[:, :, c] - unlabelled[:, :, p]).numpy(), axis=-1).mean())
+        for p, c in losses.LIMBS
+    ]  # fmt: skip
+    assert losses.mean_bones(labelled, unlabelled).item() == pytest.approx(np.mean(expected), abs=1e-12)
+    assert losses.mean_bones(labelled, labelled).item() == 0
+
+
+def test_gradients_stay_finite_where_limbs_are_parallel():
+    straight = torch.zeros(1, 4, 17, 3, dtype=torch.float64)
+    straight[..., 2] = torch.arange(17.0)
+    straight.requires_grad_()
+    losses.angle(straight, tensor("target", (1, 4, 17, 3))).backward()
+    assert torch.isfinite(straight.grad).all()
+
+
+def test_single_frames_have_no_velocity():
+    one = tensor("pred")[:, :1].requires_grad_()
+    losses.velocity(one, tensor("target")[:, :1]).backward()
+    assert (one.grad == 0).all()

@@ -1,0 +1,63 @@
+"""VideoPose3D's two files: `data_3d_NAME.npz` and `data_2d_NAME_DETECTOR.npz`, walked side by side.
+
+3D: key `positions_3d`, an object array with subject -> action -> (T,J,3) metres in the world. 2D: key `positions_2d`,
+subject -> action -> list over cameras of (T,J,2..3) pixels, and `metadata` with `num_joints` and `keypoints_symmetry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import InputError
+from pipeline.skeletons import Skeleton
+from training.datasets.arrays import mapping, numbers
+from training.datasets.unpickle import load_npz
+
+Array = NDArray[np.floating]
+
+
+def walk(
+    path_3d: Path, path_2d: Path, joints: int, skeleton_2d: Skeleton, subjects: Collection[str] | None
+) -> Iterator[tuple[str, str, Array, list[Array]]]:
+    """Subject, action, world joints (T,`joints`,3) and one (T,J,2..3) for each camera, cut to the motion's length.
+
+    Raises:
+        InputError: a file of another layout, 2D that is missing or shorter than the motion, a subject not there.
+    """
+    positions = mapping(load_npz(path_3d, ["positions_3d"])["positions_3d"], path_3d, "positions_3d")
+    flat = load_npz(path_2d, ["positions_2d", "metadata"])
+    keypoints = mapping(flat["positions_2d"], path_2d, "positions_2d")
+    _check_order(mapping(flat["metadata"], path_2d, "metadata"), path_2d, skeleton_2d)
+    if missing := [subject for subject in subjects or () if subject not in positions]:
+        raise InputError(f"{path_3d} has no subject {', '.join(missing)}", f"it has {', '.join(positions)}")
+    for subject, actions in positions.items():
+        if subjects is not None and subject not in subjects:
+            continue
+        for action, world in mapping(actions, path_3d, subject).items():
+            place = f"{subject}/{action}"
+            motion = numbers(world, path_3d, place, None, joints, 3)
+            views = keypoints.get(subject, {}).get(action)
+            if not isinstance(views, list | tuple) or not views:
+                raise InputError(f"{path_2d} has no cameras of {place}", f"{path_3d.name} has its motion")
+            yield subject, action, motion, [_view(v, path_2d, place, skeleton_2d, len(motion)) for v in views]
+
+
+def _view(value: object, path: Path, place: str, skeleton_2d: Skeleton, frames: int) -> Array:
+    channels = 3 if np.shape(value)[-1:] == (3,) else 2
+    view = numbers(value, path, place, None, len(skeleton_2d), channels)
+    if len(view) < frames:
+        raise InputError(f"{path}: {place} has fewer frames than the motion", f"{len(view)} and {frames}")
+    return view[:frames]  # videos go on for some frames after the motion capture ended
+
+
+def _check_order(metadata: dict, path: Path, skeleton_2d: Skeleton) -> None:
+    """The joint order that the file tells of must be the one its name stands for."""
+    left, right = metadata.get("keypoints_symmetry", ((), ()))
+    told = metadata.get("num_joints"), {*map(int, left)}, {*map(int, right)}
+    if told != (len(skeleton_2d), {*skeleton_2d.left}, {*skeleton_2d.right}):
+        why = f"its metadata tells of {told[0]} joints, left {sorted(told[1])}, right {sorted(told[2])}"
+        raise InputError(f"{path} has other joints than {skeleton_2d.name}", why)
