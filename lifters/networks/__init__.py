@@ -1,0 +1,1 @@
+"""The field's lifting networks in PyTorch, one file each, with the parameter names of the published checkpoints."""
