@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lifters.networks.videopose3d import TemporalModel
 from lifters.normalise import JOINTS, normalise
 from lifters.resample import from_grid, grid, to_grid
 from lifters.videopose3d import BODY, VideoPose3D, track_from_h36m
@@ -13,7 +14,6 @@ from pipeline.results import Camera, Track2D
 from training.export_videopose3d import export
 from training.metrics import mpjpe, p_mpjpe
 from training.normalise import normalise as normalise_tensors
-from training.temporal_model import TemporalModel
 
 CAMERA = Camera(np.array([[1100.0, 0, 500], [0, 1100, 500], [0, 0, 1]]), (1000, 1000))
 
@@ -187,9 +187,10 @@ def test_grid_covers_the_times_and_lines_survive(fps, frames, seed):
     np.testing.assert_allclose(points[inner, 0, 0], even[inner], atol=0.6 / min(fps, 30))
 
 
-def test_file_computes_what_the_network_computes(tmp_path):
+@pytest.mark.parametrize("kind", [{}, {"causal": True}, {"dense": True}])
+def test_file_computes_what_the_network_computes(tmp_path, kind):
     torch.manual_seed(0)
-    net = TemporalModel(len(JOINTS), 3, len(BODY), (3, 5, 1), 32, extra_out=4).eval()
+    net = TemporalModel(len(JOINTS), 3, len(BODY), (3, 5, 1), 32, extra_out=4, **kind).eval()
     for name, value in net.named_buffers():
         if "running" in name:
             value.copy_(torch.rand_like(value) + 0.5)

@@ -1,121 +1,98 @@
-"""The network against numbers of the published implementation, for weights and inputs made from their names alone."""
-
-import zlib
+"""VideoPose3D's network against numbers of the published implementation, for weights and inputs made from names."""
 
 import numpy as np
 import pytest
 import torch
+from published import assert_published, entries, filled, inputs, numbers
 
-from training.temporal_model import TemporalModel
+from lifters.networks.videopose3d import TemporalModel
 
-# First six and last three outputs, mean, standard deviation: (2,31,17,2) in, (2,5,K,3) out, arc 3,3,3, float64.
-PUBLISHED = {
-    "pose": (
-        (False, 17),
-        [0.39639502493507817, -1.167490109055177, -1.7240292275286004, -0.9642119334231972, 1.8433303961722616,
-         -0.4493829037951268],
-        [-0.20663474679792013, 0.16834328636021512, 0.1913518997824059],
-        0.009485227774686179, 0.7623953166857875,
-    ),
-    "causal": (
-        (True, 17),
-        [0.22888969189124053, -0.19650937090822165, -0.8430964229966452, -0.45881779171672304, 2.216729277631154,
-         0.22807504765357467],
-        [-0.006597015412923941, 0.530995849013252, 0.043008234997208517],
-        0.059533773231707374, 0.7876694029621072,
-    ),
-    "trajectory": (
-        (False, 1),
-        [0.39639502493507817, -1.167490109055177, -1.7240292275286004, 0.4463774178219186, -0.43246081436628997,
-         -2.251928214121939],
-        [0.25671123608919527, 0.20834340849177177, -1.8976488660165127],
-        -0.4081003586127728, 0.8362613002243463,
-    ),
-}  # fmt: skip
-
-
-def uniform(name: str, count: int) -> np.ndarray:
-    """Numbers in [0,1) by the splitmix64 generator, seeded by the name's checksum."""
-    with np.errstate(over="ignore"):
-        z = np.arange(1, count + 1, dtype=np.uint64) + np.uint64(zlib.crc32(name.encode()) * 1000003 % 2**64)
-        z *= np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((z ^ (z >> np.uint64(31))) >> np.uint64(11)).astype(float) / 2.0**53
-
-
-def made_up(name: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """The value of a state dict entry that the published numbers were computed with."""
-    if name.endswith("num_batches_tracked"):
-        return torch.zeros(shape, dtype=torch.int64)
-    part = uniform(name, int(np.prod(shape)))
-    signed = 2 * part - 1
-    if name.endswith("running_var"):
-        values = 0.5 + part
-    elif len(shape) > 1:
-        values = signed * np.sqrt(3.0 / np.prod(shape[1:]))
-    elif name.endswith(".weight"):
-        values = 1 + 0.1 * signed
-    else:
-        values = 0.1 * signed
-    return torch.from_numpy(values.reshape(shape))
+NUMBERS = numbers("videopose3d")
 
 
 def model(causal: bool = False, joints: int = 17, **options) -> TemporalModel:
-    net = TemporalModel(17, 2, joints, causal=causal, **options).double().eval()
-    net.load_state_dict({name: made_up(name, tuple(value.shape)) for name, value in net.state_dict().items()})
-    return net
+    return filled(TemporalModel(17, 2, joints, causal=causal, **options))
 
 
-def inputs(frames: int) -> torch.Tensor:
-    return torch.from_numpy(2 * uniform("input", 2 * frames * 34) - 1).reshape(2, frames, 17, 2)
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_published_numbers(name):
-    (causal, joints), first, last, mean, std = PUBLISHED[name]
+@pytest.mark.parametrize(
+    ("name", "causal", "joints"),
+    [("arc3_3_3", False, 17), ("arc3_3_3_causal", True, 17), ("traj_arc3_3_3", False, 1)],
+)
+def test_published_numbers(name, causal, joints):
+    expected = NUMBERS[f"videopose3d_{name}"]
     with torch.no_grad():
-        out = model(causal, joints)(inputs(31))[0]
-    assert out.shape == (2, 5, joints, 3)
-    flat = out.flatten().numpy()
-    np.testing.assert_allclose(flat[:6], first, atol=1e-6)
-    np.testing.assert_allclose(flat[-3:], last, atol=1e-6)
-    np.testing.assert_allclose([flat.mean(), flat.std()], [mean, std], atol=1e-6)
+        out = model(causal, joints)(inputs(*expected["input_shape"]))[0]
+    assert_published(out, expected)
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_strided_windows_are_the_dilated_network(causal):
-    net, x = model(causal), inputs(27 + 4)
-    with torch.no_grad():
-        whole = net(x)[0]
-        windows = torch.cat([net.forward_strided(x[:, k : k + 27])[0] for k in range(5)], dim=1)
-    assert (whole - windows).abs().max() < 1e-12
+@pytest.mark.parametrize(
+    ("file", "joints", "widths"),
+    [
+        ("vp3d_3_3_3", 17, (3, 3, 3)),
+        ("vp3d_3_3_3_3", 17, (3, 3, 3, 3)),
+        ("vp3d_3_3_3_3_3", 17, (3, 3, 3, 3, 3)),
+        ("vp3d_traj", 1, (3, 3, 3, 3, 3)),
+        ("vp3d_he_17_15", 15, (3, 3, 3)),
+    ],
+)
+def test_published_state_dicts(file, joints, widths):
+    state = TemporalModel(17, 2, joints, widths).state_dict()
+    assert [(name, tuple(value.shape)) for name, value in state.items()] == entries(file)
 
 
 @pytest.mark.parametrize(
     ("widths", "count", "field"),
-    [((1, 1, 1), 4_291_635, 1), ((3, 3), 4_357_171, 9), ((3, 3, 3), 8_555_571, 27), ((3, 3, 3, 3, 3), 16_952_371, 243)],
+    [
+        ((1, 1, 1), 4_291_635, 1),
+        ((3, 3), 4_357_171, 9),
+        ((3, 3, 3), 8_555_571, 27),
+        ((3, 3, 7), 12_749_875, 63),
+        ((3, 3, 3, 3), 12_753_971, 81),
+        ((3, 3, 3, 3, 3), 16_952_371, 243),
+    ],
 )
 def test_published_sizes(widths, count, field):
     net = TemporalModel(17, 2, 17, widths)
     assert sum(p.numel() for p in net.parameters()) == count
     assert net.receptive_field == field
     assert net.padding == ((field - 1) // 2, (field - 1) // 2)
+    assert TemporalModel(17, 2, 17, widths, causal=True).padding == (field - 1, 0)
 
 
-def test_published_state_dict_names():
-    norm = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
-    expected = {f"expand_bn.{n}" for n in norm} | {"shrink.weight", "shrink.bias", "expand_conv.weight"}
-    expected |= {f"layers_conv.{k}.weight" for k in range(4)} | {f"layers_bn.{k}.{n}" for k in range(4) for n in norm}
-    state = TemporalModel(17, 2, 17).state_dict()
-    assert set(state) == expected
-    assert state["layers_conv.2.weight"].shape == (1024, 1024, 3)
-    assert state["layers_conv.3.weight"].shape == (1024, 1024, 1)
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("widths", [(3, 3, 3), (5, 3), (1, 7, 1, 3), (9,)])
+def test_strided_windows_are_the_dilated_network(causal, widths):
+    net = model(causal, widths=widths, channels=24)
+    field = net.receptive_field
+    x = inputs(2, field + 4, 17, 2)
+    with torch.no_grad():
+        whole = net(x)[0]
+        windows = torch.cat([net.forward_strided(x[:, k : k + field])[0] for k in range(5)], dim=1)
+    assert whole.shape == (2, 5, 17, 3)
+    assert (whole - windows).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_dense_filters_with_holes_are_the_dilated_network(causal):
+    dilated, dense = (model(causal, widths=(3, 3, 5), channels=8, dense=flag) for flag in (False, True))
+    assert [c.kernel_size[0] for c in dense.layers_conv] == [7, 1, 37, 1]
+    state = dilated.state_dict()
+    for name, step in (("layers_conv.0.weight", 3), ("layers_conv.2.weight", 9)):
+        whole = torch.zeros_like(dense.state_dict()[name])
+        whole[..., ::step] = state[name]
+        state[name] = whole
+    dense.load_state_dict(state)
+    x = inputs(2, 50, 17, 2)
+    with torch.no_grad():
+        assert (dilated(x)[0] - dense(x)[0]).abs().max() < 1e-12
+    with pytest.raises(ValueError, match="dense"):
+        dense.forward_strided(x[:, :45])
 
 
 def test_causal_looks_at_the_past_only():
     net = model(causal=True)
-    frames = torch.cat([inputs(20)[:, :1].expand(-1, net.padding[0], -1, -1), inputs(20)], dim=1)
+    x = inputs(2, 20, 17, 2)
+    frames = torch.cat([x[:, :1].expand(-1, net.padding[0], -1, -1), x], dim=1)
     changed = frames.clone()
     changed[:, -1] += 1.0
     with torch.no_grad():
@@ -125,6 +102,34 @@ def test_causal_looks_at_the_past_only():
     assert not torch.equal(before[:, -1], after[:, -1])
 
 
-def test_even_widths_are_refused():
+@pytest.mark.parametrize("widths", [(3, 4), ()])
+def test_even_widths_are_refused(widths):
     with pytest.raises(ValueError, match="odd"):
-        TemporalModel(17, 2, 17, (3, 4))
+        TemporalModel(17, 2, 17, widths)
+
+
+def test_too_few_frames_are_refused():
+    net = model(channels=8)
+    for run, frames in ((net, 26), (net.forward_strided, 26), (net.forward_strided, 54)):
+        with pytest.raises(ValueError, match=str(frames)):
+            run(inputs(1, frames, 17, 2))
+
+
+def test_momentum_reaches_every_normalisation_and_dropout_is_for_training():
+    net = model(channels=8)
+    net.set_momentum(0.02)
+    norms = [m for m in net.modules() if isinstance(m, torch.nn.BatchNorm1d)]
+    assert [m.momentum for m in norms] == [0.02] * 5
+    x = inputs(2, 27, 17, 2)
+    with torch.no_grad():
+        np.testing.assert_array_equal(net(x)[0], net(x)[0])
+        net.train()
+        assert not torch.equal(net(x)[0], net(x)[0])
+
+
+def test_further_outputs_follow_the_joints():
+    net = model(channels=8, extra_out=4)
+    with torch.no_grad():
+        joints, extra = net(inputs(2, 30, 17, 2))
+    assert joints.shape == (2, 4, 17, 3) and extra.shape == (2, 4, 4)
+    assert net.shrink.weight.shape == (55, 8, 1)

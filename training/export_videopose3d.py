@@ -1,7 +1,7 @@
 """Trained weights -> what a run needs: an ONNX file, and the same numbers as safetensors for training to start from.
 
 Weights are kept as 16-bit floats in both files (the network computes with 32 bits); the ONNX graph is written node by
-node, so that it says exactly what `training.temporal_model` computes and nothing depends on a tracer.
+node, so that it says exactly what `lifters.networks.videopose3d` computes and nothing depends on a tracer.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save
 
+from lifters.networks.videopose3d import TemporalModel
 from pipeline.files import atomic
-from training.temporal_model import TemporalModel
 
 OPSET = 17
 
@@ -74,7 +74,7 @@ def onnx_model(model: TemporalModel) -> onnx.ModelProto:
     x = activate(convolve(x, "expand_conv.weight"), "expand_bn")
     dilation = model.widths[0]
     for i, width in enumerate(model.widths[1:]):
-        y = activate(convolve(x, f"layers_conv.{2 * i}.weight", dilation), f"layers_bn.{2 * i}")
+        y = activate(convolve(x, f"layers_conv.{2 * i}.weight", 1 if model.dense else dilation), f"layers_bn.{2 * i}")
         y = activate(convolve(y, f"layers_conv.{2 * i + 1}.weight"), f"layers_bn.{2 * i + 1}")
         margin, shift = (width - 1) * dilation // 2, (width // 2) * dilation if model.causal else 0
         if margin:

@@ -19,12 +19,12 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
+from lifters.networks.videopose3d import TemporalModel
 from pipeline.errors import InputError
 from training.export_videopose3d import publish
 from training.mocap import BODY, UNKNOWN, load_mocap
 from training.normalise import JOINTS
 from training.procedural import joined, procedural
-from training.temporal_model import TemporalModel
 from training.views import Batch, Views
 
 log = logging.getLogger("videopose")

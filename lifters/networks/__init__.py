@@ -1,1 +1,1 @@
-"""PyTorch networks of the lifters; one file each."""
+"""The field's lifting networks in PyTorch, one file each, with the parameter names of the published checkpoints."""
