@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Video in, 3D human motion out. Drop clips into outputs/ and run without arguments, or name them.",
     epilog="A first argument that is no command means `run`. Results lie in outputs/<clip>/. "
-    "--debug, with any command, shows an error's traceback.",
+    "Options of a run: run --help. --debug, with any command, shows an error's traceback.",
 )
 Out = Annotated[Path, typer.Option("--out", help="Folder for results.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
@@ -147,7 +147,19 @@ def _with_default_command(arguments: list[str]) -> list[str]:
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     if arguments[:1] and (arguments[0] in commands or arguments[0] in ("--help", "-h")):
         return ["--help", *arguments[1:]] if arguments[0] == "-h" else arguments
+    _check_command(arguments[:1], commands)
     return ["run", *arguments]
+
+
+def _check_command(first: list[str], commands: set[str]) -> None:
+    """Raise UsageError for what looks like a mistyped command and is no clip."""
+    from difflib import get_close_matches
+
+    from pipeline.errors import UsageError
+
+    near = get_close_matches(first[0], commands, n=1, cutoff=0.7) if first and "." not in first[0] else []
+    if near and not Path(first[0]).exists():
+        raise UsageError(f"there is no command and no clip called {first[0]}", hint=f"videopose.py {near[0]}")
 
 
 def main(arguments: list[str] | None = None) -> None:

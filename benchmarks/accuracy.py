@@ -28,6 +28,7 @@ from training.metrics import mpjpe, p_mpjpe
 LIMBS = [
     f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right")
 ]
+NEEDS = {"balance": "balance_4views/reference.trc", "mocap": "mocap/score.py"}
 LIFTERS = ("videopose3d", "blazepose")
 
 
@@ -37,6 +38,8 @@ def main() -> None:
     parser.add_argument("what", choices=["balance", "mocap", "studio"])
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     arguments = parser.parse_args()
+    if arguments.what in NEEDS and not (arguments.data / NEEDS[arguments.what]).is_file():
+        raise SystemExit(f"error: {arguments.data / NEEDS[arguments.what]} is not here; --data names its folder")
     with tempfile.TemporaryDirectory(prefix="videopose-accuracy-") as scratch:
         TABLES[arguments.what](arguments.data, Path(scratch))
 

@@ -19,6 +19,8 @@ from pipeline.options import Options
 from pipeline.results import Array, Scene
 from pipeline.skeletons import skeleton
 
+MISFIT = 0.15  # of the person's height in the picture, that 3D joints may lie off their keypoints
+SUNK_M, SUNK_SHARE = 0.15, 0.02  # depth below the floor that is told, and the share of frames from which it is
 PACKAGES = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "scipy", "typer")
 
 
@@ -60,6 +62,7 @@ def quality(scene: Scene) -> dict[str, Any]:
                 "height_px": _rounded(_median(track.boxes[:, 3] - track.boxes[:, 1]), 1),
                 "reprojection_error_px": _rounded(reprojection_error(scene, number), 2),
                 "jitter_m_s2": _rounded(jitter(motion.joints, scene.clip.times[motion.frames]), 2),
+                "lowest_m": _rounded(lowest(motion.joints), 3),
             }
             for number, (motion, track) in enumerate(zip(scene.people, scene.tracks, strict=True))
         ]
@@ -81,6 +84,22 @@ def warnings(scene: Scene) -> list[str]:
             texts.append(f"person {person['id']} is only {person['height_px']:.0f} px high")
         if person["observed"] < 0.8:
             texts.append(f"person {person['id']} was seen in only {person['observed']:.0%} of the frames")
+        texts += _doubts(person)
+    placement = scene.provenance.get("placement", {})
+    if scene.people and placement.get("up") == "prior":
+        tilt = placement.get("tilt_error_deg") or 0
+        texts.append(f"the feet hardly tell how the floor is tilted: people may lean by about {tilt:.0f} degrees")
+    return texts
+
+
+def _doubts(person: dict[str, Any]) -> list[str]:
+    """What speaks against one person's motion."""
+    texts, error, height = [], person["reprojection_error_px"], person["height_px"]
+    if error is not None and height is not None and error > MISFIT * height:
+        texts.append(f"person {person['id']}: the 3D pose does not fit the picture ({error:.0f} px off)")
+    if person["lowest_m"] is not None and person["lowest_m"] < -SUNK_M:
+        text = f"person {person['id']} is up to {-person['lowest_m']:.2f} m below the floor"
+        texts.append(f"{text}: more than one level, or feet that are not seen")
     return texts
 
 
@@ -111,13 +130,20 @@ def jitter(joints: Array, times: Array) -> float:
     return _mean(size)
 
 
+def lowest(joints: Array) -> float:
+    """Height in m that the lowest joint of (T,K,3) is under in SUNK_SHARE of the frames."""
+    known = np.isfinite(joints[..., 2]).any(axis=1)
+    heights = np.nanmin(joints[known, :, 2], axis=1)
+    return float(np.quantile(heights, SUNK_SHARE)) if len(heights) else float("nan")
+
+
 def write_report(scene: Scene, file: Path) -> None:
     """Write report.json. Raises OutputError."""
     clip = scene.clip
     facts = ("path", "width", "height", "fps", "rotation", "variable_rate")
     about = {name: getattr(clip, name) for name in facts} | {
         "frames": len(clip.times),
-        "seconds": float(clip.times[-1]),
+        "seconds": float(clip.times[-1]) + 1 / clip.fps,
     }
     camera = {"matrix": scene.camera.matrix.tolist(), "source": scene.camera.source}
     report = {"schema": 1, "clip": about, "camera": camera, **scene.provenance, "quality": scene.quality}

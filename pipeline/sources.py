@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.files import atomic, is_leftover
 
+log = logging.getLogger("videopose")
 VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".mts", ".flv"}
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 RESULTS = {"mp4": "side_by_side.mp4", "gif": "skeleton.gif", "npz": "poses.npz", "csv": "poses.csv"}
@@ -52,6 +54,8 @@ def _expand_one(source: str) -> list[Path]:
 def _folder(path: Path) -> list[Path]:
     files = sorted((p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")), key=natural)
     if videos := [p for p in files if p.suffix.lower() in VIDEOS]:
+        if left := [p for p in files if p.suffix.lower() in IMAGES]:
+            log.warning("%s: %d pictures beside the videos are left out; name them to run them", path, len(left))
         return videos
     if any(p.suffix.lower() in IMAGES for p in files):
         return [path]

@@ -157,3 +157,8 @@ def test_threads_respect_the_affinity(monkeypatch):
     monkeypatch.delattr(blazepose.os, "sched_getaffinity")
     monkeypatch.setattr(blazepose.os, "cpu_count", lambda: 7)
     assert blazepose._cores() == 7
+
+
+def test_a_mistyped_command_is_told(capsys):
+    code, _, stderr = call(capsys, "dcotor")
+    assert code == 2 and "no command and no clip called dcotor" in stderr and "videopose.py doctor" in stderr

@@ -163,3 +163,10 @@ def test_natural_order_is_total(words):
 
 def test_natural_order_counts():
     assert sorted([Path("f10.png"), Path("f9.png")], key=sources.natural) == [Path("f9.png"), Path("f10.png")]
+
+
+def test_pictures_beside_videos_are_left_out_and_told(tmp_path, caplog):
+    for name in ("a.mp4", "b.jpg", "c.png"):
+        (tmp_path / name).write_bytes(b"x")
+    assert sources.expand([str(tmp_path)]) == [tmp_path / "a.mp4"]
+    assert "2 pictures beside the videos are left out" in caplog.text

@@ -36,6 +36,7 @@ _SMALL = ("hand", "heel", "toe")  # limbs that end here are too small for a lit 
 _UNSHADED = ("hand", "heel", "neck_nose")  # and the shadows of these are lost in their neighbours'
 _TRUNK = (("thorax", "neck_nose", 0.042, 0.040), ("neck_nose", "head_top", 0.078, 0.084))
 _CORNERS = (("left_shoulder", 0.052), ("right_shoulder", 0.052), ("right_hip", 0.068), ("left_hip", 0.068))
+_TAG = np.array([0, 0, 0.14])  # m from the top of the head to the name
 _HEAD = (0.38, 0.62)  # the part of neck_nose..head_top that the head's round ends are centred on
 
 
@@ -149,7 +150,7 @@ class Figures:
             behind=self._from_behind(joints, body, frames),
             depth=np.concatenate([np.where(known, depth.mean(-1), np.nan), torso_depth], axis=1),
             faint=(~person.observed[rows]).astype(int),
-            tag=self._tags(joints, frames),
+            tag=self._tags(joints, body, frames),
         )
 
     def _seen(self, points: Array, radii: Array, frames: Array) -> tuple[Array, Array, Array]:
@@ -180,10 +181,12 @@ class Figures:
         up = joints[:, body.spine[2]] - joints[:, body.spine[0]]
         return np.einsum("fc,fc->f", np.cross(left, up), self._view.axes[frames, 2]) > 0
 
-    def _tags(self, joints: Array, frames: Array) -> Array:
+    def _tags(self, joints: Array, body: _Body, frames: Array) -> Array:
+        """(F,2) px: over the head, or over the middle of who has none."""
         low, high = np.fmin.reduce(joints, axis=1), np.fmax.reduce(joints, axis=1)
-        above = np.concatenate([(low[:, :2] + high[:, :2]) / 2, high[:, 2:] + 0.14], axis=1)
-        return self._view.project(above, frames)[0]
+        middle = np.concatenate([(low[:, :2] + high[:, :2]) / 2, high[:, 2:]], axis=1)
+        crown = np.fmax.reduce(joints[:, body.ends[body.head]], axis=1)
+        return self._view.project(np.where(np.isfinite(crown), crown, middle) + _TAG, frames)[0]
 
     # ---- one frame ------------------------------------------------------------------------------------------------
 
@@ -225,7 +228,8 @@ class Figures:
     def _tag(self, canvas: Array, place: Array, number: int) -> None:
         size = max(10, round(self._view.size[1] / 40))
         name = label(str(self._scene.people[number].id), size, colors(number)[LEFT], 600)
-        name.put(canvas, round(place[0] - name.size[0] / 2), round(place[1] - name.size[1]))
+        x, y = round(place[0] - name.size[0] / 2), round(place[1] - name.size[1])
+        name.put(canvas, x, min(max(y, 0), canvas.shape[0]))
 
 
 def _inks(number: int, body: _Body) -> tuple[list[tuple[Color, Color]], ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter1d
 
 from pipeline.results import Array, Scene, Track2D
-from pipeline.skeletons import skeleton
+from pipeline.skeletons import Skeleton, skeleton
 from visualize.draw import FACE, LEFT, Color, capsules, colors, fill, label, mixed, picture_bones, side
 
 _UNSEEN, _FAINT = 0.05, 0.4  # scores below which a bone is left out, or drawn thin and pale
@@ -84,7 +84,9 @@ class Overlay:
         outlines, rims = capsules(a, b, [(width, width), (rim, rim)], _CORNERS)
         known = outlines.any(axis=(2, 3))
         rimmed = known & ~faint & (thickness == _LIMB)
-        return _Lines(first, outlines, rims, known, rimmed, faint.astype(int), self._above(points, scores))
+        return _Lines(
+            first, outlines, rims, known, rimmed, faint.astype(int), self._above(points, scores, _head(bones))
+        )
 
     def _widths(self, points: Array) -> Array:
         """(F,) px: half a bone's thickness, in step with the person's height in the picture, without flicker."""
@@ -94,12 +96,17 @@ class Overlay:
         smooth = uniform_filter1d(height, min(len(height), 31), mode="nearest")
         return np.clip(smooth * 0.0075, 0.8 * self._unit, 3.4 * self._unit)
 
-    def _above(self, points: Array, scores: Array) -> Array:
-        """(F,2) px: over the highest joint, at the middle of the person."""
+    def _above(self, points: Array, scores: Array, head: list[int]) -> Array:
+        """(F,2) px: over the head, or over the middle of who shows none."""
         known = np.where((scores > _UNSEEN)[..., None], points, np.nan)
         low, high = np.fmin.reduce(known, axis=1), np.fmax.reduce(known, axis=1)
         lift = 0.08 * (high[:, 1] - low[:, 1])
-        return np.stack([(low[:, 0] + high[:, 0]) / 2, low[:, 1] - lift], axis=-1)
+        middle = np.stack([(low[:, 0] + high[:, 0]) / 2, low[:, 1]], axis=-1)
+        if head:
+            ends = [reduce(known[:, head], axis=1) for reduce in (np.fmin.reduce, np.fmax.reduce)]
+            crown = np.stack([(ends[0][:, 0] + ends[1][:, 0]) / 2, ends[0][:, 1]], axis=-1)
+            middle = np.where(np.isfinite(crown), crown, middle)
+        return middle - lift[:, None] * [0, 1]
 
 
 def _tones(track: Track2D, number: int) -> list[tuple[Color, Color]]:
@@ -107,6 +114,10 @@ def _tones(track: Track2D, number: int) -> list[tuple[Color, Color]]:
     bones = skeleton(track.skeleton)
     tones = [colors(number)[side(bones, a, b)] for a, b in picture_bones(bones)]
     return [(tone, mixed(tone, _PALE, 0.45)) for tone in tones]
+
+
+def _head(bones: Skeleton) -> list[int]:
+    return [i for i, name in enumerate(bones.joints) if any(part in name for part in (*FACE, "head"))]
 
 
 def _thickness(joints: tuple[str, ...], pairs: Array) -> Array:
