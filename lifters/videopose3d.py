@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lifters.normalise import JOINTS, RATE, normalise
 from lifters.resample import from_grid, grid, to_grid
+from pipeline.errors import InputError, MissingError
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton, to_lift
 
@@ -45,6 +46,8 @@ class VideoPose3D:
     weights = (WEIGHTS,)
 
     def __init__(self, weights: Path | None = None, flip: bool = True, chunk: int = 1024) -> None:
+        if weights is not None and not Path(weights).is_file():
+            raise MissingError(f"no weights at {weights}", "there is no such file", "an ONNX file, or none")
         self._file, self.flip, self.chunk = weights, flip, chunk
 
     @cached_property
@@ -53,7 +56,11 @@ class VideoPose3D:
 
         from checkpoints.store import find
 
-        return openvino.Core().read_model(self._file or find(WEIGHTS))
+        path = self._file or find(WEIGHTS)
+        try:
+            return openvino.Core().read_model(path)
+        except RuntimeError as error:
+            raise InputError(f"cannot read {path}", "it is no ONNX network", "another file, or none") from error
 
     @cached_property
     def _network(self) -> Any:
