@@ -38,7 +38,7 @@ class PSTMOLifter(SequenceLifter):
     def _build(self, state: dict[str, Tensor]) -> nn.Module:
         from lifters.networks.pstmo import PSTMO, STRIDES
 
-        facts = self.variant.facts
+        facts, first = self.variant.facts, state.get("Transformer.model.layers.0.feed_forward.w_1.weight")
         features, rest = divmod(facts["numbers_in"], JOINTS)
         if facts["frames"] not in STRIDES:
             raise ValueError(f"the paper has no windows of {facts['frames']} frames")
@@ -48,7 +48,7 @@ class PSTMOLifter(SequenceLifter):
             layers=facts["layers"],
             strides=STRIDES[facts["frames"]],
             channels=facts["channels"],
-            hidden=state["Transformer.model.layers.0.feed_forward.w_1.weight"].shape[0],
+            hidden=512 if first is None else len(first),
         )
 
     def _clock(self, own: Array) -> tuple[Array, int]:

@@ -23,12 +23,13 @@ class RIELifter(SequenceLifter):
     def _build(self, state: dict[str, Tensor]) -> nn.Module:
         from lifters.networks.rie import RIE
 
-        facts = self.variant.facts
+        facts, first = self.variant.facts, state.get("GlobalInfo.fc_1.weight")
         return RIE(
             stage=1 if facts["stage"] == "1" else 3,
             latent=facts["latent"],
             widths=facts["widths"],
             channels=facts["channels"],
+            hidden=1024 if first is None else len(first),
         )
 
     def _predict(self, inputs: Tensor, step: int) -> Tensor:
