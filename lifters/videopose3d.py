@@ -40,6 +40,7 @@ class VideoPose3D:
 
     Raises:
         MissingError: the weights cannot be had.
+        InputError: the file is not a network of this kind.
     """
 
     name = "videopose3d"
@@ -49,6 +50,8 @@ class VideoPose3D:
         if weights is not None and not Path(weights).is_file():
             raise MissingError(f"no weights at {weights}", "there is no such file", "an ONNX file, or none")
         self._file, self.flip, self.chunk = weights, flip, chunk
+        if weights is not None:
+            _ = self._model
 
     @cached_property
     def _model(self) -> Any:
@@ -58,9 +61,16 @@ class VideoPose3D:
 
         path = self._file or find(WEIGHTS)
         try:
-            return openvino.Core().read_model(path)
+            model = openvino.Core().read_model(path)
         except RuntimeError as error:
             raise InputError(f"cannot read {path}", "it is no ONNX network", "another file, or none") from error
+        given = {name for output in model.outputs for name in output.names}
+        if not given >= {"joints", "extra"}:
+            what = f"{path} does not fit the lifter {self.name}"
+            raise InputError(
+                what, f"it gives {', '.join(sorted(given))}, not joints and extra", "another file, or none"
+            )
+        return model
 
     @cached_property
     def _network(self) -> Any:

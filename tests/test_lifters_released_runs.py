@@ -12,6 +12,7 @@ from commandline import call
 from released_files import FILES, pstmo, rie, several, wrapped, write
 
 import pipeline
+from checkpoints.store import local
 from exporters.npz import read
 from pipeline.errors import MissingError, UsageError
 from pipeline.skeletons import skeleton
@@ -136,6 +137,9 @@ def test_weights_of_another_network(clip, tmp_path, capsys):
     code, _, stderr = call(capsys, clip, "--lifter", "rie", "--weights", file, "--out", tmp_path / "out")
     assert code == 3 and "cut short" in stderr
     onnx = tmp_path / "a.onnx"
+    shutil.copy(local("blazepose-landmark-full"), onnx)
+    code, _, stderr = call(capsys, clip, "--weights", onnx, "--out", tmp_path / "out")
+    assert code == 3 and ("no ONNX network" in stderr or "not joints and extra" in stderr)
     onnx.write_bytes(b"this is no network")
     code, _, stderr = call(capsys, clip, "--weights", onnx, "--out", tmp_path / "out")
     assert code == 3 and "no ONNX network" in stderr
