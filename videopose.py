@@ -29,8 +29,9 @@ def run(
     ] = None,
     detector: Annotated[str, typer.Option(help="Finds people and their keypoints.")] = "blazepose",
     lifter: Annotated[
-        str, typer.Option(help="2D to 3D: videopose3d, or blazepose (the detector's own).")
+        str, typer.Option(help="2D to 3D: videopose3d, rie, pstmo, pstmo-fast, motionbert, or blazepose.")
     ] = "videopose3d",
+    weights: Annotated[Path | None, typer.Option(help="The lifter's weights, as its authors released them.")] = None,
     person: Annotated[str, typer.Option(help="all, largest, longest or an id.")] = "all",
     height: Annotated[float | None, typer.Option(help="Body height in metres; sets the scale.")] = None,
     fov: Annotated[float | None, typer.Option(help="Field of view across the longer side, in degrees.")] = None,
@@ -48,9 +49,9 @@ def run(
     from pipeline.options import Options
 
     options = Options(
-        out=out, detector=detector, lifter=lifter, person=person, height_m=height, fov_deg=fov, focal_px=focal,
-        cutoff_hz=cutoff, formats=tuple(f.strip() for f in formats.split(",") if f.strip()), overwrite=overwrite,
-        strict=strict,
+        out=out, detector=detector, lifter=lifter, weights=weights, person=person, height_m=height, fov_deg=fov,
+        focal_px=focal, cutoff_hz=cutoff, formats=tuple(f.strip() for f in formats.split(",") if f.strip()),
+        overwrite=overwrite, strict=strict,
     )  # fmt: skip
     raise typer.Exit(run_command(sources or [], options, json=json, quiet=quiet))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from pipeline.errors import UsageError
@@ -10,10 +12,18 @@ from pipeline.skeletons import blazepose_to_h36m
 
 
 class BlazePoseWorld:
-    """Takes the world landmarks that came with the 2D."""
+    """Takes the world landmarks that came with the 2D.
+
+    Raises:
+        UsageError: weights are given.
+    """
 
     name = "blazepose"
     weights = ()
+
+    def __init__(self, weights: Path | None = None) -> None:
+        if weights is not None:
+            raise UsageError(f"the lifter {self.name} takes no weights", f"given: {weights}", "another --lifter")
 
     def lift(self, track: Track2D, camera: Camera, times: Array) -> Motion3D:
         """Pelvis-relative joints (T,23,3) in metres and camera axes; NaN where the detector saw nobody.

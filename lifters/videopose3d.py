@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lifters.normalise import JOINTS, RATE, normalise
 from lifters.resample import from_grid, grid, to_grid
+from pipeline.errors import InputError, MissingError
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton, to_lift
 
@@ -39,13 +40,18 @@ class VideoPose3D:
 
     Raises:
         MissingError: the weights cannot be had.
+        InputError: the file is not a network of this kind.
     """
 
     name = "videopose3d"
     weights = (WEIGHTS,)
 
     def __init__(self, weights: Path | None = None, flip: bool = True, chunk: int = 1024) -> None:
+        if weights is not None and not Path(weights).is_file():
+            raise MissingError(f"no weights at {weights}", "there is no such file", "an ONNX file, or none")
         self._file, self.flip, self.chunk = weights, flip, chunk
+        if weights is not None:
+            _ = self._model
 
     @cached_property
     def _model(self) -> Any:
@@ -53,7 +59,18 @@ class VideoPose3D:
 
         from checkpoints.store import find
 
-        return openvino.Core().read_model(self._file or find(WEIGHTS))
+        path = self._file or find(WEIGHTS)
+        try:
+            model = openvino.Core().read_model(path)
+        except RuntimeError as error:
+            raise InputError(f"cannot read {path}", "it is no ONNX network", "another file, or none") from error
+        given = {name for output in model.outputs for name in output.names}
+        if not given >= {"joints", "extra"}:
+            what = f"{path} does not fit the lifter {self.name}"
+            raise InputError(
+                what, f"it gives {', '.join(sorted(given))}, not joints and extra", "another file, or none"
+            )
+        return model
 
     @cached_property
     def _network(self) -> Any:

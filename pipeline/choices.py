@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
@@ -37,3 +38,14 @@ def variants(kind: str) -> Mapping[str, str]:
 def chosen_class(kind: str, name: str) -> Any:
     """The class of a detector, tracker or lifter. Raises UsageError for an unknown name."""
     return choose(kind, name, variants(kind))
+
+
+def lifter_class(name: str, weights: Path | None) -> Any:
+    """The class of a lifter for its own weights or for a file, to be made as `lifter_class(...)(weights=...)`.
+
+    Raises UsageError for an unknown name.
+    """
+    released = import_module("lifters").RELEASED
+    if weights is not None and weights.suffix.lower() != ".onnx" and name in released:
+        return choose("lifter", name, released)
+    return chosen_class("lifter", name)

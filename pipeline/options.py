@@ -22,6 +22,7 @@ class Options:
     detector: str = "blazepose"
     tracker: str = "offline"
     lifter: str = "videopose3d"
+    weights: Path | None = None  # of the lifter: a file in the place of its own
     person: str = "all"  # all, largest, longest or an id
     height_m: float | None = None  # standing height of the first person; None: a population mean
     fov_deg: float | None = None  # field of view across the longer side

@@ -24,20 +24,24 @@ SUNK_M, SUNK_SHARE = 0.15, 0.02  # depth below the floor that is told, and the s
 PACKAGES = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "scipy", "typer")
 
 
-def provenance(options: Options) -> dict[str, Any]:
-    """Options, versions and the hashes and licences of the weights in use."""
+def provenance(options: Options, given: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Options, versions and the hashes and licences of the weights in use.
+
+    Args:
+        given: what is known of the file that the options name for the lifter, if they name one.
+    """
     from checkpoints.card import card
 
-    chosen = (("detector", options.detector), ("lifter", options.lifter))
-    names = [weight for kind, name in chosen for weight in chosen_class(kind, name).weights]
+    names = [*chosen_class("detector", options.detector).weights]
+    if options.weights is None:
+        names += chosen_class("lifter", options.lifter).weights
     return {
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(options).items()},
         "version": VERSION,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "weights": {
-            name: {"sha256": card(name).sha256, "licence": card(name).licence} for name in dict.fromkeys(names)
-        },
+        "weights": {name: {"sha256": card(name).sha256, "licence": card(name).licence} for name in dict.fromkeys(names)}
+        | ({options.weights.name: given} if options.weights else {}),
     }
 
 

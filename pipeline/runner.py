@@ -23,7 +23,7 @@ import numpy as np
 from pipeline import cache as stages
 from pipeline import sources
 from pipeline.cache import StageCache, code_version, key
-from pipeline.choices import choose, chosen_class
+from pipeline.choices import choose, chosen_class, lifter_class
 from pipeline.errors import InputError, InternalError, NobodyError, OutputError, VideoposeError
 from pipeline.files import remove_leftovers
 from pipeline.memory import give_back
@@ -48,8 +48,9 @@ def run(source: str | Path, progress: Progress | None = None, **options: Any) ->
     Raises:
         VideoposeError: with a message for the user, when the clip cannot be read, weights are missing and so on.
     """
-    if "out" in options:
-        options["out"] = Path(options["out"])
+    for name in ("out", "weights"):
+        if options.get(name) is not None:
+            options[name] = Path(options[name])
     return Runner(Options(**options), progress).run(Path(source))
 
 
@@ -72,16 +73,27 @@ class Runner:
 
     @cached_property
     def lifter(self) -> Any:
-        return chosen_class("lifter", self.options.lifter)()
+        weights = self.options.weights
+        return lifter_class(self.options.lifter, weights)(**({} if weights is None else {"weights": weights}))
+
+    @cached_property
+    def given_weights(self) -> dict[str, Any] | None:
+        """Of the file that the options name for the lifter: sha256, path, and what the lifter takes it for."""
+        from checkpoints.store import sha256
+
+        path = self.options.weights
+        return None if path is None else {"sha256": sha256(path), "path": str(path)} | getattr(self.lifter, "about", {})
 
     def prepare(self) -> None:
-        """Find all weights, before any work is done in vain. Raises MissingError."""
+        """Find all weights, before any work is done in vain. Raises MissingError, InputError."""
         from checkpoints.store import find
 
         if not self._prepared:
-            for kind, name in (("detector", self.options.detector), ("lifter", self.options.lifter)):
-                for weight in chosen_class(kind, name).weights:
-                    find(weight)
+            own = () if self.options.weights else chosen_class("lifter", self.options.lifter).weights
+            for weight in (*chosen_class("detector", self.options.detector).weights, *own):
+                find(weight)
+            if not own:
+                _ = self.lifter  # opens the file, or tells that it wants one
             self._prepared = True
 
     def run(self, path: Path) -> Scene:
@@ -172,7 +184,7 @@ class _ClipRun:
         o = self.options
         detect_key = key(
             self.provenance["clip_sha256"],
-            _version("detector", o.detector),
+            _version("detector", o.detector, chosen_class("detector", o.detector).weights),
             code_version(*CLIP, *PLAIN),
         )
         track_key = key(detect_key, o.tracker, code_version("trackers"))
@@ -203,7 +215,7 @@ class _ClipRun:
         o, info = self.options, self.clip.info
         noted = focal_from_metadata(self.path, info)
         camera = default_camera((info.width, info.height), o.fov_deg, o.focal_px, noted)
-        version = _version("lifter", o.lifter), code_version("motion")
+        version = self._lifter_version(), code_version("motion")
         stage_key = key(track_key, version, camera.matrix.tolist(), o.height_m, o.cutoff_hz)
         if (arrays := self._load("motion", stage_key)) is None:
             placed = self._lift_and_place(tracks, camera)
@@ -216,6 +228,13 @@ class _ClipRun:
         camera = dataclasses.replace(camera, camera_to_world=arrays.pop("camera_to_world"))
         self.provenance["placement"] = json.loads(str(arrays.pop("quality")))
         return stages.unpack_people(arrays, Motion3D), camera, stage_key
+
+    def _lifter_version(self) -> list[str]:
+        """Of a given file its name counts too: it tells what the shapes in it do not."""
+        name, given = self.options.lifter, self.runner.given_weights
+        if given is not None:
+            return [*_version("lifter", name, ()), given["sha256"], Path(given["path"]).name]
+        return _version("lifter", name, chosen_class("lifter", name).weights)
 
     def _lift_and_place(self, tracks: list[Track2D], camera: Camera) -> Placement:
         from motion.clean import clean
@@ -287,7 +306,7 @@ class _ClipRun:
 
         info = dataclasses.replace(self.clip.info, warnings=self._decoding_warnings())
         scene = dataclasses.replace(scene, clip=info)
-        about = self.provenance | provenance(self.options) | {"warnings": warnings(scene)}
+        about = self.provenance | provenance(self.options, self.runner.given_weights) | {"warnings": warnings(scene)}
         about["seconds_per_stage"] = {name: round(value, 3) for name, value in self.timings.items()}
         about["reused_stages"] = self.reused
         scene = dataclasses.replace(scene, provenance=about)
@@ -359,9 +378,8 @@ def _as_arrays(packed: dict[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in packed.items()}
 
 
-def _version(kind: str, name: str) -> list[str]:
-    """Name, code and weights of a detector or lifter."""
+def _version(kind: str, name: str, weights: tuple[str, ...]) -> list[str]:
+    """Name, code and carded weights of a detector or lifter."""
     from checkpoints.card import card
 
-    weights = chosen_class(kind, name).weights
     return [name, code_version(f"{kind}s"), *(card(weight).sha256 for weight in weights)]

@@ -225,9 +225,65 @@ def halpe_to_h36m(points: Array) -> Array:
     return np.stack([p[name] for name in skeleton("h36m-17").joints], axis=-2)
 
 
+_MPI = [14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4]
+
+
 def mpi_to_h36m(points: Array) -> Array:
     """(...,17,C) -> (...,17,C); head and thorax differ from Human3.6M's by some cm."""
-    return points[..., [14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4], :]
+    return points[..., _MPI, :]
+
+
+def h36m_to_mpi(points: Array) -> Array:
+    """(...,17,C) -> (...,17,C), the inverse of `mpi_to_h36m`."""
+    return points[..., np.argsort(_MPI), :]
+
+
+def humaneva_to_h36m(points: Array) -> Array:
+    """(...,15,C) -> (...,17,C); for want of them the spine is half way to the thorax, the neck half way to the head."""
+    p = {name: points[..., i, :] for i, name in enumerate(skeleton("humaneva-15").joints)}
+    p["spine"] = (p["pelvis"] + p["thorax"]) / 2
+    p["neck_nose"] = (p["thorax"] + p["head"]) / 2
+    p["head_top"] = p["head"]
+    return np.stack([p[name] for name in skeleton("h36m-17").joints], axis=-2)
+
+
+def to_coco(points: Array, source: str) -> Array:
+    """Keypoints with scores (...,J,3) of a detector's skeleton -> (...,17,3) of coco-17.
+
+    Raises:
+        ValueError: `source` lacks one of them; nothing is guessed.
+    """
+    if source == "body-25":
+        xy, scores = body25_to_coco(points[..., :2], points[..., 2])
+        return np.concatenate([xy, scores[..., None]], axis=-1)
+    return pick(points, source, "coco-17")
+
+
+def to_h36m(points: Array, source: str, demo: bool = False) -> Array:
+    """Keypoints with scores (...,J,3), y down, of a detector's skeleton -> (...,17,3) of h36m-17.
+
+    What has Human3.6M's joints keeps them. Halpe and PoseTrack are converted as MotionBERT does; anything with COCO's
+    joints as MotionBERT does or, with `demo`, as the demos of MHFormer and MotionAGFormer do. NaN stays NaN.
+
+    Raises:
+        ValueError: `source` has too few joints for that.
+    """
+    if set(skeleton("h36m-17").joints) <= set(skeleton(source).joints):
+        return pick(points, source, "h36m-17")
+    if (source, "h36m-17") in CONVERSIONS and source != "coco-17" and not (demo and source == "halpe-26"):
+        return CONVERSIONS[source, "h36m-17"](points)
+    coco = to_coco(points, source)
+    if not demo:
+        return coco_to_h36m(coco)
+    return np.concatenate([coco_to_h36m_demo(coco[..., :2]), _demo_scores(coco[..., 2:])], axis=-1)
+
+
+def _demo_scores(scores: Array) -> Array:
+    """(...,17,1) -> (...,17,1): as MotionBERT's, but the head is as sure as eyes and ears together."""
+    out, names = coco_to_h36m(scores), skeleton("coco-17")
+    face = names.index("left_eye", "right_eye", "left_ear", "right_ear")
+    out[..., skeleton("h36m-17").joints.index("head_top"), :] = scores[..., face, :].mean(axis=-2)
+    return out
 
 
 def blazepose_to_h36m(points: Array) -> Array:
@@ -273,5 +329,7 @@ CONVERSIONS: dict[tuple[str, str], Callable[[Array], Array]] = {
     ("halpe-26", "h36m-17"): halpe_to_h36m,
     ("posetrack-17", "h36m-17"): posetrack_to_h36m,
     ("mpi-inf-3dhp-17", "h36m-17"): mpi_to_h36m,
+    ("h36m-17", "mpi-inf-3dhp-17"): h36m_to_mpi,
+    ("humaneva-15", "h36m-17"): humaneva_to_h36m,
     ("blazepose-33", "h36m-23"): blazepose_to_h36m,
 }

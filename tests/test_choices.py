@@ -6,6 +6,7 @@ from pipeline.choices import choose, chosen_class
 from pipeline.errors import UsageError
 
 NAMES = [("detector", "blazepose"), ("tracker", "offline"), ("lifter", "videopose3d"), ("lifter", "blazepose")]
+NAMES += [("lifter", name) for name in ("rie", "pstmo", "pstmo-fast", "motionbert")]
 
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)

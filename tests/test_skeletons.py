@@ -16,6 +16,8 @@ from pipeline.skeletons import (
     pick,
     posetrack_to_h36m,
     skeleton,
+    to_coco,
+    to_h36m,
 )
 from tests.made_up import made_up
 
@@ -93,3 +95,58 @@ def test_posetrack_scores_fall_to_the_weakest_part():
     np.testing.assert_allclose(converted["spine"][:, 2], np.minimum(hips[..., 2].min(1), neck[:, 2]))
     np.testing.assert_allclose(converted["thorax"], neck)
     np.testing.assert_allclose(converted["head_top"], points[:, 2])
+
+
+def scored(name, seed=0):
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.normal(size=(4, len(skeleton(name)), 2)), rng.random((4, len(skeleton(name)), 1))], -1)
+
+
+@pytest.mark.parametrize("demo", [False, True])
+@pytest.mark.parametrize("source", ["coco-17", "blazepose-33", "halpe-26"])
+def test_detectors_give_human36m_by_way_of_coco(source, demo):
+    points = scored(source)
+    coco = pick(points, source, "coco-17")
+    made = to_h36m(points, source, demo)
+    np.testing.assert_array_equal(to_coco(points, source), coco)
+    if demo:
+        np.testing.assert_array_equal(made[..., :2], coco_to_h36m_demo(coco[..., :2]))
+        head, face = made[:, 10, 2], coco[:, 1:5, 2].mean(1)  # both eyes and ears
+        np.testing.assert_allclose(head, face, atol=1e-12)
+        np.testing.assert_allclose(made[:, 0, 2], coco[:, 11:13, 2].mean(1), atol=1e-12)
+    else:
+        expected = halpe_to_h36m(points) if source == "halpe-26" else coco_to_h36m(coco)
+        np.testing.assert_array_equal(made, expected)
+
+
+@pytest.mark.parametrize("source", ["h36m-17", "h36m-23", "lift-26"])
+def test_human36ms_own_joints_stay(source):
+    points = scored(source)
+    for demo in (False, True):
+        np.testing.assert_array_equal(to_h36m(points, source, demo), pick(points, source, "h36m-17"))
+
+
+def test_body25_face_falls_back_on_the_way_to_human36m():
+    points = scored("body-25")
+    points[:, skeleton("body-25").index("left_ear", "right_ear"), 2] = 0.1
+    xy, scores = body25_to_coco(points[..., :2], points[..., 2])
+    np.testing.assert_array_equal(to_coco(points, "body-25"), np.concatenate([xy, scores[..., None]], -1))
+    np.testing.assert_array_equal(to_h36m(points, "body-25", True)[..., :2], coco_to_h36m_demo(xy))
+
+
+def test_a_missing_part_makes_a_made_joint_missing():
+    points = scored("blazepose-33")
+    points[:, skeleton("blazepose-33").index("left_hip")] = np.nan
+    for demo in (False, True):
+        made = to_h36m(points, "blazepose-33", demo)
+        assert np.isnan(made[:, skeleton("h36m-17").index("pelvis", "left_hip", "spine")]).all()
+        assert np.isfinite(made[:, skeleton("h36m-17").index("right_hip", "left_wrist", "head_top")]).all()
+
+
+@pytest.mark.parametrize("source", ["panoptic-15", "humaneva-15"])
+def test_too_few_joints_are_told(source):
+    with pytest.raises(ValueError, match=f"{source} has no .*eye"):
+        to_coco(scored(source), source)
+    if source == "panoptic-15":
+        with pytest.raises(ValueError, match="has no"):
+            to_h36m(scored(source), source)
