@@ -29,6 +29,7 @@ from pipeline.files import atomic
 
 log = logging.getLogger("videopose")
 Losses = dict[str, Tensor]  # the first is what is minimised, the others are logged beside it
+Loss = Callable[[nn.Module, Tensor, Generator], Losses]
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Stage:
             the device. The first entry is minimised.
         on_epoch: called with the epoch before its first step, and when a run goes on within one.
         steps: at most so many, whatever `epochs` says; None: no such limit.
+        methods: of the network that the loss calls beside `forward`.
     """
 
     name: str
@@ -66,10 +68,11 @@ class Stage:
     samples: int
     batch: int
     epochs: int
-    loss: Callable[[nn.Module, Tensor, Generator], Losses]
+    loss: Loss
     on_epoch: Callable[[int], None]
     epoch_samples: int | None = None
     steps: int | None = None
+    methods: tuple[str, ...] = ()
 
     @property
     def per_epoch(self) -> int:
@@ -125,6 +128,8 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
         _check(done, about)
         return done
     network, optimiser = fabric.setup(stage.network, stage.optimiser)
+    for method in stage.methods:
+        network.mark_forward_method(method)
     state = {"network": network, "optimiser": optimiser, "step": 0, "seconds": 0.0, "sums": None} | about
     if last.exists():
         _check(last, about)
