@@ -12,10 +12,11 @@ import pytest
 import torch
 from commandline import call
 
+from lifters.networks.videopose3d import TemporalModel
 from lifters.released import load_into, read_network, read_state
 from lifters.variants import recognise
 from pipeline.errors import InputError, UsageError
-from training import rie
+from training import motionbert, pstmo, rie, videopose3d_h36m
 from training.loop import Run
 from training.settings import changed
 from training.tracks import Tracks, around, read
@@ -24,8 +25,12 @@ EPOCHS = ("epoch_windows=640", "batch=64")  # of ten steps
 # Everyday runs: seconds. The first is the recipe, the second what its options are set to after `small`.
 QUICK = {
     "rie": (rie, (*EPOCHS, "epochs=2,2,2", "channels=16", "latent=8", "hidden=32", "dropout=0.1")),
-}
-LAST = {"rie": rie.STAGES[-1]}
+    "pstmo": (pstmo, (*EPOCHS, "epochs=2,2,2", "channels=16", "spatial=16", "dropout=0.1", "refine=yes")),
+    "motionbert": (motionbert, ("frames=9", "stride=5", "depth=1", "channels=32", "heads=2", "batch=16",
+                                "epoch_clips=160", "pretrain=yes", "finetune_epochs=2")),
+    "videopose3d-h36m": (videopose3d_h36m, (*EPOCHS, "epochs=2", "channels=32", "dropout=0.1")),
+}  # fmt: skip
+LAST = {"rie": rie.STAGES[-1], "pstmo": "refine", "motionbert": "finetune", "videopose3d-h36m": "lifter"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -97,7 +102,7 @@ def test_killed_and_resumed_is_the_same_run(whole, h36m, tmp_path):
 
     def kill(stage, step, mean):
         if stage == last and step == 10:
-            raise Killed
+            raise Killed  # a step is logged before it is saved
 
     # Saved at every step, the last time before step 10; what was logged of step 10 is made again.
     with pytest.raises(Killed):
@@ -110,7 +115,7 @@ def test_killed_and_resumed_is_the_same_run(whole, h36m, tmp_path):
 
 def test_ctrl_c_saves_and_the_run_goes_on(whole, h36m, tmp_path):
     name, out, path = whole
-    first = min(out.glob("*.csv")).stem
+    first = FIRST.get(name) or min(out.glob("*.csv")).stem
 
     def interrupt(stage, step, mean):
         if stage == first and step == 5:
@@ -140,7 +145,8 @@ def test_what_is_left_reads_like_a_published_file(whole):
     assert held["recipe"] == name and held["stage"] == LAST[name] and held["config"]["seed"] == 0
 
 
-NETWORK = {"videopose3d-h36m": "videopose3d"}
+FIRST = {"pstmo": "stage_1", "motionbert": "pretrain"}
+NETWORK = {"videopose3d-h36m": "videopose3d", "pstmo": "pstmo-refine"}
 
 
 def test_a_folder_that_holds_a_run_is_left_alone(h36m, tmp_path):
@@ -167,6 +173,72 @@ def test_rie_keeps_the_encoders_of_stage_1_in_stage_2(trained):
 
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def test_pstmo_lifts_with_the_encoder_of_stage_1(h36m, tmp_path):
+    quick("pstmo", h36m, tmp_path, "refine=no", "steps=3")
+    first = recognise(read_network(tmp_path / "stage_1.bin"))
+    assert first.network == "pstmo-masked" and first.facts["frames"] == 9
+    assert recognise(read_network(tmp_path / "stage_2.bin")).network == "pstmo"
+    options = changed(pstmo.small(pstmo.Options(h36m, keypoints="gt")), QUICK["pstmo"][1])
+    stage = pstmo.lifting(options, Tracks(read(h36m, "train")), tmp_path / "stage_1.bin")
+    before, now = read_network(tmp_path / "stage_1.bin"), stage.network.state_dict()
+    shared = [name for name in now if name in before]
+    assert {name.partition(".")[0] for name in shared} == {"encoder", "Transformer"}
+    assert all(torch.equal(now[name], before[name]) for name in shared)
+
+
+def test_refinement_undoes_what_the_picture_tells_better(trained):
+    out, _ = trained("pstmo")
+    after = rows(out, "refine")[-1]
+    assert float(after["loss"]) < 0.9 * float(after["unrefined"])
+
+
+def test_made_pictures_keep_a_pose_proportions(h36m):
+    from training.motion_clips import Clips, in_picture
+
+    for sequence in list(read(h36m, "test"))[:4]:
+        motion, truth = in_picture(sequence)
+        np.testing.assert_allclose(motion[..., :2], truth[..., :2], atol=0.02)  # but for the lens' distortion
+        assert (motion[..., 2] == 1).all() and abs(truth[:, 0, 2].mean()) < 0.05
+        factor = sequence.joints[:, 0, 2] / sequence.lens.intrinsic()[0]  # metres for half a width, at the root
+        pose = (truth - truth[:, :1]) * factor[:, None, None]
+        real = sequence.joints - sequence.joints[:, :1]
+        np.testing.assert_allclose(pose[..., 2], real[..., 2], atol=1e-9)
+        assert np.linalg.norm(pose - real, axis=-1).mean() < 0.08  # perspective remains
+    clips = Clips(read(h36m, "test"), 9, 5)
+    motion, truth = clips.clips(torch.tensor([0]))
+    assert motion.shape == truth.shape == (1, 9, 17, 3)
+    assert torch.equal(clips.mirrored(motion)[0, :, 4, 0], -motion[0, :, 1, 0])
+
+
+def test_motionbert_fine_tunes_a_file_and_reads_its_own_data(tmp_path, trained):
+    import pickle
+
+    _, start = trained("motionbert")
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(16):
+        clip = {"data_input": rng.normal(size=(9, 17, 3)), "data_label": rng.normal(size=(9, 17, 3))}
+        (folder / f"{number:08}.pkl").write_bytes(pickle.dumps(clip))
+    path = quick("motionbert", folder, tmp_path / "out", "pretrain=no", f"start={start}", "steps=1", "learning_rate=0")
+    assert path.name == "finetune.bin" and same(path, start)
+    with pytest.raises(InputError, match="does not fit"):
+        quick("motionbert", folder, tmp_path / "other", "pretrain=no", f"start={start}", "channels=16")
+
+
+def test_videopose3d_causal_looks_back_only(h36m, tmp_path):
+    path = quick("videopose3d-h36m", h36m, tmp_path, "causal=yes", "steps=2")
+    assert recognise(read_network(path)).facts["frames"] == 9
+    tracks = Tracks(read(h36m, "train"))
+    options = videopose3d_h36m.Options(h36m, widths=(3, 3), channels=16, causal=True, dropout=0.0, batch=8)
+    stage = videopose3d_h36m.stage(options, tracks)
+    stage.network.eval()
+    loss = stage.loss(stage.network, torch.tensor([30]), torch.Generator())["loss"]
+    joints, _ = stage.network(tracks.keypoints[None, 22:31])
+    truth = tracks.joints[30] - tracks.joints[30, :1]
+    assert loss.item() == pytest.approx(error(joints[0, 0].detach(), truth), rel=1e-5)
 
 
 def test_commands(h36m, tmp_path, capsys):
@@ -232,7 +304,7 @@ def test_windows_stand_still_beyond_the_ends_and_mirror(h36m):
 
 # What a --tiny run must reach on subjects that it never saw: a share of the error of ridge regression on the very
 # windows that the network sees, which in turn is far better than the mean pose.
-MARGIN = {"rie": 0.8}
+MARGIN = {"rie": 0.8, "pstmo": 0.9, "videopose3d-h36m": 0.9}
 
 
 @pytest.fixture(scope="module")
@@ -249,13 +321,32 @@ def lift_rie(path, tracks):
 
 
 def lifted(network, tracks, offsets):
-    """Of every frame, unmirrored: what the network says of the window around it, the truth; and the window's length."""
+    """Of every frame: the mean of what the network says of its window and of the mirrored one, as in the papers; the
+    truth; and the window's length."""
     with torch.no_grad():
-        windows = tracks.windows(torch.arange(tracks.samples // 2), offsets)
-        return network(windows.keypoints)[:, 0], windows.relative[:, len(offsets) // 2], len(offsets)
+        rows = torch.arange(tracks.samples // 2)
+        windows, mirrored = (tracks.windows(some, offsets) for some in (rows, rows + len(rows)))
+        joints, other = (network(some.keypoints)[:, 0] for some in (windows, mirrored))
+        joints = (joints + other[:, tracks.mirror_3d] * torch.tensor([-1.0, 1, 1])) / 2
+        return joints, windows.relative[:, len(offsets) // 2], len(offsets)
 
 
-LIFT = {"rie": lift_rie}
+def lift_pstmo(path, tracks):
+    network = pstmo.build(pstmo.small(pstmo.Options("")))
+    load_into(network, read_network(path), path)
+    network.eval()
+    return lifted(lambda keypoints: network(keypoints)[0], tracks, around(network.frames))
+
+
+def lift_videopose3d(path, tracks):
+    facts = recognise(read_network(path)).facts
+    network = TemporalModel(facts["numbers_in"] // 2, 2, facts["joints_out"], facts["widths"], facts["channels"])
+    load_into(network, read_network(path), path)
+    network.eval()
+    return lifted(lambda keypoints: network(keypoints)[0], tracks, around(network.receptive_field))
+
+
+LIFT = {"rie": lift_rie, "pstmo": lift_pstmo, "videopose3d-h36m": lift_videopose3d}
 
 
 def error(predicted, target):

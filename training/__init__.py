@@ -2,5 +2,8 @@
 
 RECIPES = {
     "videopose3d": "training.videopose3d:main",
+    "videopose3d-h36m": "training.videopose3d_h36m:main",
     "rie": "training.rie:main",
+    "pstmo": "training.pstmo:main",
+    "motionbert": "training.motionbert:main",
 }
