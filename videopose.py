@@ -58,14 +58,23 @@ def run(
 
 @app.command()
 def train(
-    recipe: Annotated[str | None, typer.Argument(help="videopose3d")] = None,
-    data: Annotated[Path | None, typer.Option(help="Motion capture (.npz).")] = None,
-    out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and logs.")] = Path("runs/videopose3d"),
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps; default: the recipe's.")] = None,
+    recipe: Annotated[
+        str | None, typer.Argument(help="videopose3d, videopose3d-h36m, rie, pstmo or motionbert.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Motion capture (.npz); the papers' recipes take Human3.6M's folder, too.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for checkpoints and logs; default: runs/RECIPE.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps (of each stage); default: the recipe's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Same seed, same weights, on one machine.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
     tiny: Annotated[bool, typer.Option("--tiny", help="Seconds instead of hours, to see that it runs.")] = False,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="name=value of one of the recipe's options; may be repeated.")
+    ] = None,
     check: Annotated[Path | None, typer.Option(help="Say what a data file or folder holds, and train nothing.")] = None,
 ) -> None:
     """Train a lifter's weights."""
@@ -76,7 +85,8 @@ def train(
         raise typer.Exit(check_command(check))
     if recipe is None or data is None:
         raise UsageError("train needs a recipe and --data, or --check", hint="python videopose.py train --help")
-    raise typer.Exit(train_command(recipe, data, out, steps=steps, device=device, seed=seed, resume=resume, tiny=tiny))
+    choices = {"steps": steps, "device": device, "seed": seed, "resume": resume, "tiny": tiny}
+    raise typer.Exit(train_command(recipe, data, out, **choices, settings=settings or ()))
 
 
 @app.command()

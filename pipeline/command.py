@@ -74,23 +74,25 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def train_command(recipe: str, data: Path, out: Path, **choices: Any) -> int:
-    """Run a training recipe and print where the weights lie.
+def train_command(recipe: str, data: Path, out: Path | None, **choices: Any) -> int:
+    """Run a training recipe and print where the weights lie; by default below runs/.
 
     Raises:
-        UsageError: no such recipe.
+        UsageError: no such recipe (the nearest is suggested), or options that it does not have.
+        InputError: data that cannot be used, or nothing to resume.
         MissingError: PyTorch or its company is not installed.
     """
-    if recipe != "videopose3d":
-        raise UsageError(f"no recipe called {recipe!r}", "known: videopose3d")
+    from pipeline.choices import choose
+    from training import RECIPES
+
     try:
-        from training.videopose3d import main
+        main = choose("recipe", recipe, RECIPES)
     except ModuleNotFoundError as error:
         hint = "pip install -r requirements-train.txt"
         raise MissingError("training needs PyTorch, which a run does not", str(error), hint) from error
 
     console.start_logging(quiet=False)
-    print(main(data, out, **choices))
+    print(main(data, out or Path("runs") / recipe, **choices))
     return 0
 
 

@@ -1,1 +1,9 @@
-"""Data sets, recipes, metrics and evaluation."""
+"""Data sets, recipes, metrics and evaluation. A recipe is one file with a `main`, found by name."""
+
+RECIPES = {
+    "videopose3d": "training.videopose3d:main",
+    "videopose3d-h36m": "training.videopose3d_h36m:main",
+    "rie": "training.rie:main",
+    "pstmo": "training.pstmo:main",
+    "motionbert": "training.motionbert:main",
+}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from training.export_videopose3d import publish
 from training.mocap import BODY, UNKNOWN, load_mocap
 from training.normalise import JOINTS
 from training.procedural import joined, procedural
+from training.settings import changed
 from training.views import Batch, Views
 
 log = logging.getLogger("videopose")
@@ -218,16 +219,21 @@ def main(
     seed: int = 0,
     resume: bool = False,
     tiny: bool = False,
+    settings: Sequence[str] = (),
 ) -> Path:
     """The command `train videopose3d`: train, then leave the weights in `out` as a run needs them, with their card.
 
+    `settings` are `name=value` changes of the options.
+
     Raises:
         InputError: the data cannot be used, or there is nothing to resume.
+        UsageError: settings that are not among the options.
     """
     options = Options(data=data, out=out, device=device, seed=seed, resume=resume)
     options = small(options) if tiny else options
     if steps:
         options = replace(options, steps=steps, decay=min(options.decay, max(1, steps // 3)))
+    options = changed(options, settings)
     weights = train(options, lambda step, mean: log.info("step %d of %d: loss %.4f", step, options.steps, mean))
     model = build(options)
     model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))

@@ -28,6 +28,7 @@ class PSTMO(nn.Module):
         joints_in, joints_out: keypoints and 3D joints.
         features_in: numbers per keypoint.
         channels, hidden, heads: widths of the Transformers and heads of their attention.
+        spatial: width inside the part that sees single frames.
 
     Raises:
         ValueError: strides that are not odd numbers.
@@ -43,12 +44,13 @@ class PSTMO(nn.Module):
         channels: int = 256,
         hidden: int = 512,
         heads: int = 8,
+        spatial: int = 512,
     ) -> None:
         super().__init__()
         if not strides or any(stride < 1 or stride % 2 == 0 for stride in strides):
             raise ValueError(f"strides must be odd, so that a window has a middle frame, not {strides}")
         self.frames, self.joints_out = math.prod(strides), joints_out
-        self.encoder = SpatialEncoder(joints_in * features_in, channels, 512)
+        self.encoder = SpatialEncoder(joints_in * features_in, channels, spatial)
         self.Transformer = TemporalEncoder(layers, self.frames, channels, hidden, heads)
         self.Transformer_reduce = Aggregator(tuple(strides), self.frames, channels, hidden, heads)
         self.fcn = head(channels, 3 * joints_out)

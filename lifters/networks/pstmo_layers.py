@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-DROPOUT = 0.1
+DROPOUT = 0.1  # in training, everywhere in these parts; see `set_dropout`
 
 
 class DeviationNorm(nn.Module):
@@ -42,10 +42,11 @@ class SpatialEncoder(nn.Module):
         self.bn_1 = nn.BatchNorm1d(hidden)
         self.fc_2 = nn.Conv1d(hidden, channels, 1)
         self.layers = nn.ModuleList([SpatialBlock(hidden)])
+        self.dropout = DROPOUT
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,T,features_in) -> (B,T,channels)."""
-        x = activate(per_frame(x, self.fc_1), self.bn_1)
+        x = activate(per_frame(x, self.fc_1), self.bn_1, self.dropout)
         for layer in self.layers:
             x = layer(x)
         return per_frame(x, self.fc_2)
@@ -60,11 +61,12 @@ class SpatialBlock(nn.Module):
         self.batch_norm1 = nn.BatchNorm1d(channels)
         self.w2 = nn.Conv1d(channels, channels, 1)
         self.batch_norm2 = nn.BatchNorm1d(channels)
+        self.dropout = DROPOUT
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,T,C) -> (B,T,C)."""
-        y = activate(per_frame(x, self.w1), self.batch_norm1)
-        return x + activate(per_frame(y, self.w2), self.batch_norm2)
+        y = activate(per_frame(x, self.w1), self.batch_norm1, self.dropout)
+        return x + activate(per_frame(y, self.w2), self.batch_norm2, self.dropout)
 
 
 class Attention(nn.Module):
@@ -73,12 +75,12 @@ class Attention(nn.Module):
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
         self.linears = nn.ModuleList(nn.Linear(channels, channels) for _ in range(4))
-        self.heads = heads
+        self.heads, self.dropout = heads, DROPOUT
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,T,C) -> (B,T,C)."""
         query, key, value = (linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for linear in self.linears[:3])
-        dropout = DROPOUT if self.training else 0.0
+        dropout = self.dropout if self.training else 0.0
         mixed = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         return self.linears[3](mixed.transpose(1, 2).flatten(2))
 
@@ -90,10 +92,11 @@ class FeedForward(nn.Module):
         super().__init__()
         self.w_1 = nn.Linear(channels, hidden)
         self.w_2 = nn.Linear(hidden, channels)
+        self.dropout = DROPOUT
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,T,C) -> (B,T,C)."""
-        return self.w_2(functional.dropout(functional.relu(self.w_1(x)), DROPOUT, self.training))
+        return self.w_2(functional.dropout(functional.relu(self.w_1(x)), self.dropout, self.training))
 
 
 class StridedFeedForward(nn.Module):
@@ -103,11 +106,11 @@ class StridedFeedForward(nn.Module):
         super().__init__()
         self.w_1 = nn.Conv1d(channels, hidden, 1)
         self.w_2 = nn.Conv1d(hidden, channels, 3, stride, padding=1)
-        self.stride = stride
+        self.stride, self.dropout = stride, DROPOUT
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,T,C) -> (B,ceil(T/stride),C)."""
-        x = functional.dropout(functional.relu(per_frame(x, self.w_1)), DROPOUT, self.training)
+        x = functional.dropout(functional.relu(per_frame(x, self.w_1)), self.dropout, self.training)
         neighbours = functional.pad(x, (0, 0, 1, 1)).unfold(1, 3, self.stride)
         return functional.linear(neighbours.flatten(2), self.w_2.weight.flatten(1), self.w_2.bias)
 
@@ -134,7 +137,7 @@ class Layer(nn.Module):
             FeedForward(channels, hidden) if stride is None else StridedFeedForward(channels, hidden, stride)
         )
         self.sublayer = nn.ModuleList(Sublayer(channels) for _ in range(2))
-        self.stride = stride or 1
+        self.stride, self.dropout = stride or 1, DROPOUT
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,T,C) -> (B,ceil(T/stride),C)."""
@@ -142,7 +145,7 @@ class Layer(nn.Module):
         return x[:, :: self.stride] + self._drop(self.feed_forward(self.sublayer[1].norm(x)))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return functional.dropout(x, DROPOUT, self.training)
+        return functional.dropout(x, self.dropout, self.training)
 
 
 class Layers(nn.Module):
@@ -204,6 +207,13 @@ class Aggregator(nn.Module):
         return self.model(x)
 
 
+def set_dropout(network: nn.Module, share: float) -> None:
+    """Another dropout than the published one for all parts of a network."""
+    for part in network.modules():
+        if isinstance(part, SpatialEncoder | SpatialBlock | Attention | FeedForward | StridedFeedForward | Layer):
+            part.dropout = share
+
+
 def head(channels: int, outputs: int) -> nn.Sequential:
     """Batch norm and one linear layer: features to joints. Apply with `apply_head`."""
     return nn.Sequential(nn.BatchNorm1d(channels), nn.Conv1d(channels, outputs, 1))
@@ -219,9 +229,9 @@ def embedding(*shape: int) -> nn.Parameter:
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02))
 
 
-def activate(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
+def activate(x: Tensor, norm: nn.BatchNorm1d, dropout: float) -> Tensor:
     """Batch norm, leaky ReLU and dropout of (B,T,C)."""
-    return functional.dropout(functional.leaky_relu(normalise(x, norm), 0.2), DROPOUT, norm.training)
+    return functional.dropout(functional.leaky_relu(normalise(x, norm), 0.2), dropout, norm.training)
 
 
 def normalise(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:

@@ -40,6 +40,7 @@ class MaskedPSTMO(nn.Module):
         frames: of a window.
         joints, features_in: keypoints and numbers per keypoint.
         channels, hidden, heads: of the encoder; the decoder has half the widths and as many heads.
+        spatial: width inside the part that sees single frames.
     """
 
     def __init__(
@@ -51,13 +52,14 @@ class MaskedPSTMO(nn.Module):
         channels: int = 256,
         hidden: int = 512,
         heads: int = 8,
+        spatial: int = 512,
     ) -> None:
         super().__init__()
         half = channels // 2
         self.dec_pos_embedding = embedding(1, frames, half)
         self.mask_token = embedding(1, 1, half)
         self.spatial_mask_token = embedding(1, 1, features_in)
-        self.encoder = SpatialEncoder(joints * features_in, channels, 512)
+        self.encoder = SpatialEncoder(joints * features_in, channels, spatial)
         self.Transformer = TemporalEncoder(layers, frames, channels, hidden, heads)
         self.Transformer_dec = Decoder(layers - 1, half, hidden // 2, heads)
         self.encoder_to_decoder = nn.Linear(channels, half, bias=False)

@@ -37,6 +37,7 @@ class RIE(nn.Module):
         features_in: numbers per keypoint.
         dropout: of the local encoders, in training.
         hidden: width of the perceptrons.
+        block_dropout: of the perceptrons, in training.
 
     Raises:
         ValueError: another stage, an even width, or groups that do not hold every joint once.
@@ -52,6 +53,7 @@ class RIE(nn.Module):
         features_in: int = 2,
         dropout: float = 0.2,
         hidden: int = 1024,
+        block_dropout: float = 0.25,
     ) -> None:
         super().__init__()
         joints = [joint for group in groups.values() for joint in group]
@@ -63,11 +65,12 @@ class RIE(nn.Module):
         for name, group in groups.items():
             encoder = LocalEncoder(3 * features_in * len(group), widths, channels, latent, dropout)
             self.add_module(f"LocalLayer_{name}", encoder)
-        self.GlobalInfo = FCBlock(features_in * len(joints), latent, hidden, blocks=2)
+        self.GlobalInfo = FCBlock(features_in * len(joints), latent, hidden, 2, block_dropout)
         if stage > 1:
-            self.FuseBlocks = nn.ModuleList(FCBlock((len(groups) - 1) * latent, latent, hidden) for _ in groups)
+            others = (len(groups) - 1) * latent
+            self.FuseBlocks = nn.ModuleList(FCBlock(others, latent, hidden, 1, block_dropout) for _ in groups)
         for name, group in groups.items():
-            decoder = FCBlock((2 if stage == 1 else 3) * latent, 3 * len(group), hidden)
+            decoder = FCBlock((2 if stage == 1 else 3) * latent, 3 * len(group), hidden, 1, block_dropout)
             self.add_module(f"Integration_{name}", decoder)
         self._order = [joints.index(joint) for joint in range(len(joints))]
 

@@ -1,0 +1,175 @@
+"""MotionBERT's recipe (Zhu et al., ICCV 2023): `python videopose.py train motionbert --data h36m/`.
+
+From scratch; or fine-tuned from a released or own pre-trained file (`--set start=latest_epoch.bin`), or from a
+pre-training of this run (`--set pretrain=yes`), in which exact 2D of the same motion gets a detector's errors and
+holes. The losses are position, scale and velocity. The pre-training's second part, on videos without 3D, is not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor, nn
+
+from lifters.networks.motionbert import DSTformer, relative
+from lifters.networks.motionbert_noise import add_noise, draw_masks, hide
+from lifters.released import load_into, read_network
+from training import losses
+from training.loop import Loss, Losses, Run, Stage, report, start, teach
+from training.motion_clips import Clips, read
+from training.settings import changed
+
+
+@dataclass(frozen=True)
+class Options:
+    """The paper's hyper-parameters of the full network. Lite: channels 256, ratio 4."""
+
+    data: Path  # MotionBERT's own file or folder of clips, a folder of Human3.6M's files, or open_mocap.npz
+    keypoints: str = "cpn_ft_h36m_dbb"  # 2D of a folder of Human3.6M's files; gt: exact
+    cameras: int = 4  # that film each clip of motion capture
+    start: Path | None = None  # weights to fine-tune
+    pretrain: bool = False  # before fine-tuning, with noise and holes
+    root_relative: bool = True  # every frame relative to its root; no: x, y in the picture (for video in the wild)
+    channels: int = 512
+    ratio: int = 2  # width inside the perceptrons, in channels
+    depth: int = 5
+    heads: int = 8
+    representation: int = 512
+    frames: int = 243  # of a clip
+    stride: int = 81  # frames from one clip to the next
+    scale: float = 0.5  # weight of the scale loss
+    velocity: float = 20.0  # weight of the velocity loss
+    batch: int = 32  # clips
+    epochs: int = 120  # from scratch
+    finetune_epochs: int = 60
+    learning_rate: float = 2e-4  # Lite, fine-tuned, not root-relative: 5e-4
+    pretrain_batch: int = 64
+    pretrain_epochs: int = 90
+    pretrain_rate: float = 5e-4
+    hidden_joints: float = 0.05  # share of the joints that pre-training hides
+    hidden_frames: float = 0.1  # share of the frames
+    decay: float = 0.99  # of the learning rate, per epoch
+    weight_decay: float = 0.01
+    epoch_clips: int | None = None  # drawn for an epoch; None: all
+    steps: int | None = None  # at most so many in each stage
+
+
+def small(options: Options) -> Options:
+    """The same in seconds, to see that it learns."""
+    return replace(
+        options, channels=48, depth=2, heads=2, representation=64, frames=27, stride=9, batch=16, epochs=8,
+        finetune_epochs=6, pretrain_batch=16, pretrain_epochs=2, learning_rate=2e-3, pretrain_rate=1e-3, decay=0.7,
+        epoch_clips=640, cameras=2,
+    )  # fmt: skip
+
+
+def train(options: Options, run: Run) -> Path:
+    """Returns the path of the last stage's weights: `scratch.bin` or `finetune.bin`.
+
+    Raises:
+        InputError: data or weights that cannot be used, or nothing to resume.
+        UsageError: no such device.
+    """
+    last = "finetune" if options.start or options.pretrain else "scratch"
+    fabric = start(run, ("pretrain", last) if options.pretrain else (last,))
+    clips = Clips(
+        read(options.data, "train", options.keypoints, options.cameras), options.frames, options.stride, fabric.device
+    )
+    before = options.start
+    if options.pretrain:
+        network = begin(options, run.seed, before)
+        before = teach(fabric, run, pretraining(options, clips, network), "motionbert", options)
+    network = begin(options, run.seed, before)
+    return teach(fabric, run, lifting(options, clips, network, last), "motionbert", options)
+
+
+def begin(options: Options, seed: int, before: Path | None) -> DSTformer:
+    """The network, new or with the weights of a file."""
+    torch.manual_seed(seed)
+    network = DSTformer(
+        options.channels, options.ratio, options.depth, options.heads, options.representation, options.frames
+    )
+    if before is not None:
+        load_into(network, read_network(before), before)
+    return network
+
+
+def lifting(options: Options, clips: Clips, network: DSTformer, name: str) -> Stage:
+    """Training on the data's own 2D, from scratch or fine-tuned; half of the clips are mirrored."""
+    epochs = options.epochs if name == "scratch" else options.finetune_epochs
+
+    def loss(wrapped: nn.Module, rows: Tensor, random: Generator) -> Losses:
+        motion, truth = clips.draw(rows, random)
+        return total(options, wrapped(motion), relative(truth, options.root_relative))
+
+    return _stage(options, name, network, clips, loss, options.batch, epochs, options.learning_rate)
+
+
+def pretraining(options: Options, clips: Clips, network: DSTformer) -> Stage:
+    """Exact 2D, which is the truth's x and y, spoilt and with holes."""
+
+    def loss(wrapped: nn.Module, rows: Tensor, random: Generator) -> Losses:
+        _, truth = clips.draw(rows, random)
+        masks = draw_masks(
+            len(truth), options.frames, truth.shape[2], random, options.hidden_joints, options.hidden_frames
+        )
+        motion = hide(add_noise(truth[..., :2], random), *masks)
+        return total(options, wrapped(motion), relative(truth, options.root_relative))
+
+    return _stage(
+        options, "pretrain", network, clips, loss, options.pretrain_batch, options.pretrain_epochs,
+        options.pretrain_rate,
+    )  # fmt: skip
+
+
+def total(options: Options, predicted: Tensor, truth: Tensor) -> Losses:
+    """The paper's sum for clips with 3D; its terms for limbs and angles have no weight."""
+    position, scale = losses.position(predicted, truth), losses.scale(predicted, truth)
+    velocity = losses.velocity(predicted, truth)
+    whole = position + options.scale * scale + options.velocity * velocity
+    return {"loss": whole, "position": position, "scale": scale, "velocity": velocity}
+
+
+def _stage(
+    options: Options,
+    name: str,
+    network: DSTformer,
+    clips: Clips,
+    loss: Loss,
+    batch: int,
+    epochs: int,
+    rate: float,
+) -> Stage:
+    """AdamW, a learning rate that falls each epoch."""
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=options.weight_decay, fused=True)
+
+    def on_epoch(epoch: int) -> None:
+        for group in optimiser.param_groups:
+            group["lr"] = rate * options.decay**epoch
+
+    return Stage(
+        name, network, optimiser, clips.samples, batch, epochs, loss, on_epoch, options.epoch_clips, options.steps
+    )
+
+
+def main(
+    data: Path,
+    out: Path,
+    steps: int | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    resume: bool = False,
+    tiny: bool = False,
+    settings: Sequence[str] = (),
+) -> Path:
+    """The command `train motionbert`; `settings` are `name=value` changes of the options.
+
+    Raises:
+        InputError, UsageError: as `train` and `changed`.
+    """
+    options = small(Options(data)) if tiny else Options(data)
+    options = changed(replace(options, steps=steps), settings)
+    return train(options, Run(out, device, seed=seed, resume=resume, progress=report))

@@ -1,0 +1,114 @@
+"""VideoPose3D's supervised recipe (Pavllo et al., CVPR 2019).
+
+    python videopose.py train videopose3d-h36m --data h36m/
+
+Windows of the receptive field, every frame of the data the middle of one, each also mirrored; the loss is the mean
+distance of the root-relative joints of the middle frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor, nn
+
+from lifters.networks.videopose3d import TemporalModel
+from training import losses
+from training.loop import Losses, Run, Stage, report, start, teach
+from training.settings import changed
+from training.tracks import Tracks, around, read
+
+STAGES = ("lifter",)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The hyper-parameters of the published network of 243 frames."""
+
+    data: Path  # a folder of Human3.6M's files, or open_mocap.npz
+    keypoints: str = "cpn_ft_h36m_dbb"  # Human3.6M's 2D; gt: exact; detectron_pt_coco: COCO's joints, for any video
+    cameras: int = 4  # that film each clip of motion capture
+    widths: tuple[int, ...] = (3, 3, 3, 3, 3)  # filters; the window is their product
+    channels: int = 1024
+    causal: bool = False  # the window ends at its frame
+    dropout: float = 0.25
+    batch: int = 1024  # windows
+    epochs: int = 80
+    learning_rate: float = 1e-3
+    decay: float = 0.95  # of the learning rate, per epoch
+    momentum: tuple[float, ...] = (0.1, 0.001)  # of the running statistics, first and last
+    epoch_windows: int | None = None  # drawn for an epoch; None: all, and all mirrored
+    steps: int | None = None  # at most so many
+
+
+def small(options: Options) -> Options:
+    """The same in seconds, to see that it learns."""
+    return replace(
+        options, widths=(3, 3), channels=256, dropout=0.0, batch=128, epochs=12, learning_rate=3e-3, decay=0.75,
+        epoch_windows=12_800, cameras=2,
+    )  # fmt: skip
+
+
+def train(options: Options, run: Run) -> Path:
+    """Returns the path of the weights, `lifter.bin`.
+
+    Raises:
+        InputError: data that cannot be used, or nothing to resume.
+        UsageError: no such device.
+    """
+    fabric = start(run, STAGES)
+    tracks = Tracks(read(options.data, "train", options.keypoints, options.cameras), fabric.device)
+    torch.manual_seed(run.seed)
+    return teach(fabric, run, stage(options, tracks), "videopose3d-h36m", options)
+
+
+def build(options: Options, joints: int = 17) -> TemporalModel:
+    """The network for that many keypoints."""
+    return TemporalModel(joints, 2, 17, options.widths, options.channels, options.causal, options.dropout)
+
+
+def stage(options: Options, tracks: Tracks) -> Stage:
+    """How the network learns."""
+    network = build(options, len(tracks.mirror_2d))
+    optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate, amsgrad=True, fused=True)
+    offsets = around(network.receptive_field, causal=options.causal)
+    frame = int((offsets == 0).nonzero())
+
+    def loss(wrapped: nn.Module, rows: Tensor, random: Generator) -> Losses:
+        windows = tracks.windows(rows, offsets)
+        joints, _ = wrapped.forward_strided(windows.keypoints)
+        return {"loss": losses.position(joints, windows.relative[:, frame, None])}
+
+    def on_epoch(epoch: int) -> None:
+        for group in optimiser.param_groups:
+            group["lr"] = options.learning_rate * options.decay**epoch
+        first, last = options.momentum
+        network.set_momentum(first * (last / first) ** (epoch / options.epochs))
+
+    return Stage(
+        STAGES[0], network, optimiser, tracks.samples, options.batch, options.epochs, loss, on_epoch,
+        options.epoch_windows, options.steps, methods=("forward_strided",),
+    )  # fmt: skip
+
+
+def main(
+    data: Path,
+    out: Path,
+    steps: int | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    resume: bool = False,
+    tiny: bool = False,
+    settings: Sequence[str] = (),
+) -> Path:
+    """The command `train videopose3d-h36m`; `settings` are `name=value` changes of the options.
+
+    Raises:
+        InputError, UsageError: as `train` and `changed`.
+    """
+    options = small(Options(data)) if tiny else Options(data)
+    options = changed(replace(options, steps=steps), settings)
+    return train(options, Run(out, device, seed=seed, resume=resume, progress=report))
