@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from published import assert_entries, assert_published, filled, inputs, numbers
+from torch.utils.flop_counter import FlopCounterMode
 
 from lifters.networks.pstmo import PSTMO, STRIDES, pstmo, pstmo_s
 from lifters.networks.pstmo_masked import MaskedPSTMO, draw_masks
@@ -203,6 +204,21 @@ def test_a_frame_is_encoded_once():
     network.encoder.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape[1]))
     network.lift(track, block=25)
     assert sum(seen) == 50 + 2 * 8  # two blocks, four frames around each
+
+
+@torch.no_grad()
+def test_the_first_projections_are_computed_once():
+    """Windows of shared projections are the network, and cost what is left after queries, keys and values."""
+    network, window = small(), inputs(2, 9, 17, 2)
+    features = network.encode(window)
+    with FlopCounterMode(display=False) as plain:
+        expected = network.Transformer(features)
+    shared = network.Transformer.shared(features)
+    with FlopCounterMode(display=False) as rest:
+        tokens = network.Transformer.forward_shared(shared)
+    assert (tokens - expected).abs().max() < 1e-12
+    windows, position = 2 * 2 * 9 * 3 * 16 * 16, 2 * 9 * 3 * 16 * 16 + 2 * 3 * 16 * 16  # and the norm's own offset
+    assert plain.get_total_flops() - rest.get_total_flops() == windows - position
 
 
 def test_misuse_is_told():
