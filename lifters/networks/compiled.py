@@ -48,7 +48,7 @@ class Compiled:
 
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sizes after the first axis are meant to be fixed
-            warnings.simplefilter("ignore", DeprecationWarning)  # of tracing; OpenVINO reads it, and it keeps batches free
+            warnings.simplefilter("ignore", DeprecationWarning)  # tracing is old, and keeps batches free
             example = tuple(torch.zeros(2, *shape) for shape in shapes)
             traced = torch.jit.trace(self._module, example, check_trace=False)
             model = openvino.convert_model(traced, example_input=example)
