@@ -2,13 +2,14 @@
 
 import pytest
 import torch
-from attention_published import check_names, check_output, filled, made_up
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from published import assert_entries, assert_published, filled, inputs, numbers
 
 from lifters.networks import motionbert_noise as noise
 from lifters.networks.motionbert import DSTformer, depth_offset, motionbert, motionbert_lite, relative
 
+NUMBERS = numbers("motionbert")
 FRAMES = 18
 
 
@@ -19,14 +20,14 @@ def small(dtype=torch.float64):
 
 @torch.no_grad()
 def test_published_numbers():
-    network, clip = filled(motionbert_lite()), made_up("input", 2, 27, 17, 3)
-    check_output("dstformer_lite", network(clip))
-    check_output("dstformer_lite_rep", network.represent(clip))
+    network, clip = filled(motionbert_lite()), inputs(2, 27, 17, 3)
+    assert_published(network(clip), NUMBERS["dstformer_lite"])
+    assert_published(network.represent(clip), NUMBERS["dstformer_lite_rep"])
 
 
 @pytest.mark.parametrize(("name", "network"), [("mb_full", motionbert), ("mb_lite", motionbert_lite)])
 def test_names_and_shapes_of_the_published_files(name, network):
-    check_names(name, network())
+    assert_entries(network(), name)
 
 
 @torch.no_grad()
@@ -50,7 +51,7 @@ def test_every_parameter_learns():
 
 @torch.no_grad()
 def test_frames_and_joints_see_each_other():
-    network, clip = small(), made_up("clip", 1, 9, 17, 3)
+    network, clip = small(), inputs(1, 9, 17, 3, name="clip")
     moved = clip.clone()
     moved[0, 4, 11] += 0.1
     change = (network(moved) - network(clip)).abs().amax(dim=-1)[0]
@@ -60,7 +61,7 @@ def test_frames_and_joints_see_each_other():
 @given(st.integers(1, 70), st.integers(1, 3), st.integers(1, 20), st.booleans())
 @settings(max_examples=12, deadline=None)
 def test_any_track_and_the_batch_does_not_matter(frames, people, batch, root_relative):
-    network, track = small(), made_up("track", people, frames, 17, 3)
+    network, track = small(), inputs(people, frames, 17, 3, name="track")
     whole = network.lift(track, root_relative)
     assert whole.shape == track.shape and whole.isfinite().all()
     assert (network.lift(track, root_relative, batch=batch) - whole).abs().max() < 1e-9
@@ -74,12 +75,12 @@ def test_any_track_and_the_batch_does_not_matter(frames, people, batch, root_rel
 @pytest.mark.parametrize("frames", [1, 7, FRAMES])
 @torch.no_grad()
 def test_a_track_of_one_window_is_one_clip(frames, root_relative):
-    network, track = small(), made_up("track", 2, frames, 17, 3)
+    network, track = small(), inputs(2, frames, 17, 3, name="track")
     assert torch.equal(network.lift(track, root_relative), relative(network(track), root_relative))
 
 
 def test_the_two_kinds_of_weights():
-    joints = made_up("joints", 2, 5, 17, 3)
+    joints = inputs(2, 5, 17, 3, name="joints")
     local, world = relative(joints, True), relative(joints, False)
     assert (local[:, :, 0] == 0).all() and torch.allclose(local.diff(dim=2), joints.diff(dim=2))
     assert torch.equal(world[..., :2], joints[..., :2]) and (world[:, 0, 0, 2] == 0).all()
@@ -90,7 +91,7 @@ def test_the_two_kinds_of_weights():
 def test_inside_and_between_windows(root_relative):
     """Away from borders the result is a window's own, up to a depth per window; at borders it goes over evenly."""
     network, frames, overlap = small(), 32, 4  # windows begin at 0 and 14
-    track = made_up("track", 1, frames, 17, 3)
+    track = inputs(1, frames, 17, 3, name="track")
     whole = network.lift(track, root_relative, overlap)
     with torch.no_grad():
         one, two = (network(track[:, begin : begin + FRAMES]) for begin in (0, 14))
@@ -150,7 +151,7 @@ def test_noise_is_as_described():
 @given(st.integers(1, 60), st.integers(1, 3), st.integers(0, 2**31))
 @settings(max_examples=20, deadline=None)
 def test_noise_of_any_clip_repeats(frames, batch, seed):
-    points = made_up("points", batch, frames, 17, 2)
+    points = inputs(batch, frames, 17, 2, name="points")
     spoilt = noise.add_noise(points, torch.Generator().manual_seed(seed))
     assert spoilt.shape == (batch, frames, 17, 3)
     assert torch.equal(spoilt, noise.add_noise(points, torch.Generator().manual_seed(seed)))
@@ -158,7 +159,7 @@ def test_noise_of_any_clip_repeats(frames, batch, seed):
 
 
 def test_slow_errors_are_linear_between_27_key_frames():
-    keys = made_up("keys", 2, 27, 17, 2)
+    keys = inputs(2, 27, 17, 2, name="keys")
     lines = noise._between(keys, 26 * 9 + 1)
     assert (lines[:, ::9] - keys).abs().max() < 1e-12
     assert (lines[:, 3] - (keys[:, 0] * 2 + keys[:, 1]) / 3).abs().max() < 1e-12
@@ -168,7 +169,7 @@ def test_masks():
     joints, frames = noise.draw_masks(8, 500, 17, torch.Generator().manual_seed(0))
     assert joints.shape == (8, 500, 17) and frames.shape == (500,)
     assert abs(joints.double().mean() - 0.05) < 0.005 and abs(frames.double().mean() - 0.1) < 0.04
-    motion = made_up("motion", 8, 500, 17, 3)
+    motion = inputs(8, 500, 17, 3, name="motion")
     shown = noise.hide(motion, joints, frames)
     gone = joints | frames[None, :, None]
     assert (shown[gone] == 0).all() and torch.equal(shown[~gone], motion[~gone])

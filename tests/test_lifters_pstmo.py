@@ -2,14 +2,17 @@
 
 import pytest
 import torch
-from attention_published import check_names, check_output, filled, made_up
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from published import assert_entries, assert_published, filled, inputs, numbers
+from torch.utils.flop_counter import FlopCounterMode
 
 from lifters.networks.pstmo import PSTMO, STRIDES, pstmo, pstmo_s
 from lifters.networks.pstmo_masked import MaskedPSTMO, draw_masks
 from lifters.networks.pstmo_refine import Refine, back_project
 from pipeline.errors import UsageError
+
+NUMBERS = numbers("pstmo")
 
 
 def field(joints):
@@ -18,7 +21,7 @@ def field(joints):
 
 
 def windows(frames):
-    return made_up("input", 2, 2, frames, 17, 1)[..., 0].permute(0, 2, 3, 1)
+    return inputs(2, 2, frames, 17, 1)[..., 0].permute(0, 2, 3, 1)
 
 
 def small(strides=(3, 3), dtype=torch.float64):
@@ -39,8 +42,8 @@ def window_by_window(network, track, step):
 @torch.no_grad()
 def test_published_numbers():
     single, sequence = filled(pstmo_s(81))(windows(81))
-    check_output("pstmo_L3_f81_single", field(single))
-    check_output("pstmo_L3_f81_sequence", field(sequence))
+    assert_published(field(single), NUMBERS["pstmo_L3_f81_single"])
+    assert_published(field(sequence), NUMBERS["pstmo_L3_f81_sequence"])
 
 
 @torch.no_grad()
@@ -49,16 +52,17 @@ def test_published_numbers_of_the_masked_network():
     hidden_joints = torch.zeros(243, 17, dtype=torch.bool)
     hidden_joints[frame, frame % 16] = hidden_joints[frame, (frame + 5) % 16] = True
     restored, order = filled(MaskedPSTMO())(windows(243), frame % 5 != 0, hidden_joints)
-    check_output("pstmo_mae_L3_f243", field(restored))
+    assert_published(field(restored), NUMBERS["pstmo_mae_L3_f243"])
     assert order.tolist() == [*range(0, 243, 5), *(t for t in range(243) if t % 5)]
 
 
 @torch.no_grad()
 def test_published_numbers_of_the_refinement():
-    check_output("pstmo_refine", filled(Refine())(made_up("x", 2, 1, 17, 3), made_up("x1", 2, 1, 17, 3)))
-    seen, truth, camera = made_up("uvd", 2, 1, 17, 3), made_up("gt", 2, 1, 17, 3), made_up("cam", 2, 9) + 2
+    x, x1 = inputs(2, 1, 17, 3, name="x"), inputs(2, 1, 17, 3, name="x1")
+    assert_published(filled(Refine())(x, x1), NUMBERS["pstmo_refine"])
+    seen, truth, camera = inputs(2, 1, 17, 3, name="uvd"), inputs(2, 1, 17, 3, name="gt"), inputs(2, 9, name="cam") + 2
     pose = back_project(seen[..., :2], seen[..., 2], truth[:, :, 0, 2] + 5, camera)
-    check_output("pstmo_uvd2xyz", pose)
+    assert_published(pose, NUMBERS["pstmo_uvd2xyz"])
 
 
 @pytest.mark.parametrize(
@@ -72,13 +76,13 @@ def test_published_numbers_of_the_refinement():
     ],
 )
 def test_names_and_shapes_of_the_published_files(name, network):
-    check_names(name, network())
+    assert_entries(network(), name)
 
 
 def test_sizes_of_the_paper():
     assert sum(p.numel() for p in pstmo_s(27).parameters()) == 4_682_598
     for frames in STRIDES:
-        single, sequence = small(STRIDES[frames])(made_up("any", 1, frames, 17, 2))
+        single, sequence = small(STRIDES[frames])(inputs(1, frames, 17, 2, name="any"))
         assert single.shape == (1, 1, 17, 3) and sequence.shape == (1, frames, 17, 3)
 
 
@@ -103,7 +107,7 @@ def test_the_masked_network_sees_nothing_hidden():
     network = filled(MaskedPSTMO(2, 9, channels=16, hidden=32, heads=4))
     generator = torch.Generator().manual_seed(3)
     frames, joints = draw_masks(9, 17, 0.5, 4, generator)
-    track = made_up("track", 2, 9, 17, 2)
+    track = inputs(2, 9, 17, 2, name="track")
     other = track + 10 * (frames[:, None] | joints)[..., None]
     assert torch.equal(network(track, frames, joints)[0], network(other, frames, joints)[0])
     assert not torch.allclose(network(track, frames, joints)[0], network(track + 0.1, frames, joints)[0])
@@ -150,7 +154,7 @@ def test_back_projection_returns_the_true_pose():
 @given(st.integers(1, 30), st.integers(1, 3), st.sampled_from([(3,), (3, 3), (1, 3)]), st.integers(1, 3))
 @settings(max_examples=12, deadline=None)
 def test_whole_tracks_are_one_window_per_frame(frames, people, strides, step):
-    network, track = small(strides), made_up("track", people, frames, 17, 2)
+    network, track = small(strides), inputs(people, frames, 17, 2, name="track")
     whole = network.lift(track, step=step)
     assert whole.shape == (people, frames, 17, 3)
     assert (whole - window_by_window(network, track, step)).abs().max() < 1e-6
@@ -159,7 +163,7 @@ def test_whole_tracks_are_one_window_per_frame(frames, people, strides, step):
 
 
 def test_whole_track_of_the_published_network():
-    network, track = filled(pstmo_s(27)), made_up("track", 1, 8, 17, 2)
+    network, track = filled(pstmo_s(27)), inputs(1, 8, 17, 2, name="track")
     whole = network.lift(track, step=2, batch=3, block=5)
     assert (whole - window_by_window(network, track, 2)).abs().max() < 1e-6
     close = network.float().lift(track.float(), step=2)
@@ -169,7 +173,7 @@ def test_whole_track_of_the_published_network():
 @given(st.integers(1, 40), st.integers(1, 50), st.integers(1, 50), st.integers(1, 3))
 @settings(max_examples=12, deadline=None)
 def test_chunks_do_not_matter(frames, batch, block, step):
-    network, track = small(), made_up("track", 2, frames, 17, 2)
+    network, track = small(), inputs(2, frames, 17, 2, name="track")
     assert (network.lift(track, step, batch, block) - network.lift(track, step)).abs().max() < 1e-9
     fast = network.lift_fast(track, step)
     assert fast.shape == (2, frames, 17, 3)
@@ -181,7 +185,7 @@ def test_chunks_do_not_matter(frames, batch, block, step):
 
 @torch.no_grad()
 def test_the_fast_way_on_one_window_is_the_sequence_head():
-    network, track = small(), made_up("track", 2, 18, 17, 2)
+    network, track = small(), inputs(2, 18, 17, 2, name="track")
     assert (network.lift_fast(track[:, :9]) - network(track[:, :9])[1]).abs().max() < 1e-12
     woven = torch.stack([network(track[:, ::2])[1], network(track[:, 1::2])[1]], dim=2).flatten(1, 2)
     assert (network.lift_fast(track, step=2) - woven).abs().max() < 1e-12
@@ -189,22 +193,37 @@ def test_the_fast_way_on_one_window_is_the_sequence_head():
 
 @torch.no_grad()
 def test_the_fast_way_repeats_the_ends_of_short_tracks():
-    network, track = small(), made_up("track", 1, 4, 17, 2)
+    network, track = small(), inputs(1, 4, 17, 2, name="track")
     window = torch.cat([track[:, :1]] * 2 + [track] + [track[:, -1:]] * 3, dim=1)
     assert (network.lift_fast(track) - network(window)[1][:, 2:6]).abs().max() < 1e-12
 
 
 def test_a_frame_is_encoded_once():
-    network, track = small(), made_up("track", 1, 50, 17, 2)
+    network, track = small(), inputs(1, 50, 17, 2, name="track")
     seen = []
     network.encoder.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape[1]))
     network.lift(track, block=25)
     assert sum(seen) == 50 + 2 * 8  # two blocks, four frames around each
 
 
+@torch.no_grad()
+def test_the_first_projections_are_computed_once():
+    """Windows of shared projections are the network, and cost what is left after queries, keys and values."""
+    network, window = small(), inputs(2, 9, 17, 2)
+    features = network.encode(window)
+    with FlopCounterMode(display=False) as plain:
+        expected = network.Transformer(features)
+    shared = network.Transformer.shared(features)
+    with FlopCounterMode(display=False) as rest:
+        tokens = network.Transformer.forward_shared(shared)
+    assert (tokens - expected).abs().max() < 1e-12
+    windows, position = 2 * 2 * 9 * 3 * 16 * 16, 2 * 9 * 3 * 16 * 16 + 2 * 3 * 16 * 16  # and the norm's own offset
+    assert plain.get_total_flops() - rest.get_total_flops() == windows - position
+
+
 def test_misuse_is_told():
     network = small()
-    track = made_up("track", 1, 5, 17, 2)
+    track = inputs(1, 5, 17, 2, name="track")
     with pytest.raises(ValueError, match="needs a frame"):
         network.lift(track[:, :0])
     with pytest.raises(ValueError, match="at least 1"):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from published import assert_published, entries, filled, inputs, numbers
+from published import assert_entries, assert_published, filled, inputs, numbers
 from torch.utils.flop_counter import FlopCounterMode
 
 from lifters.networks.rie import ENCODERS, GROUPS, RIE
@@ -40,8 +40,7 @@ def test_published_numbers(name):
 )
 def test_published_state_dicts_and_sizes(latent, stage, count):
     net = RIE(stage, latent)
-    own = [(name, tuple(value.shape)) for name, value in net.state_dict().items()]
-    assert own == entries(f"rie_lfd{latent}_stage{stage}")
+    assert_entries(net, f"rie_lfd{latent}_stage{stage}")
     assert sum(p.numel() for p in net.parameters()) == count
     if (latent, stage) in FLOPS:
         assert flops(net.eval(), torch.zeros(1, 243, 17, 2)) == pytest.approx(FLOPS[latent, stage], rel=1e-3)

@@ -1,10 +1,8 @@
 """Skeletons are trees with mirrored sides, and their conversions give the published numbers."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
+from published import numbers, signed
 
 from pipeline.skeletons import (
     CONVERSIONS,
@@ -19,9 +17,8 @@ from pipeline.skeletons import (
     to_coco,
     to_h36m,
 )
-from tests.made_up import made_up
 
-PUBLISHED = json.loads((Path(__file__).parent / "published_conversions.json").read_text())
+PUBLISHED = numbers("conversions")
 
 
 @pytest.mark.parametrize("name", SKELETONS)
@@ -75,9 +72,9 @@ def test_pick_takes_by_name_and_guesses_nothing():
 @pytest.mark.parametrize(
     ("name", "given", "convert", "near"),
     [
-        ("coco_motionbert", made_up("coco", (17, 3)), coco_to_h36m, 1e-9),
-        ("halpe_motionbert", made_up("halpe", (26, 3)), halpe_to_h36m, 1e-9),
-        ("coco_demo", made_up("coco_px", (17, 2)) * 200 + 300, coco_to_h36m_demo, 1e-4),  # stored from 32-bit floats
+        ("coco_motionbert", signed("coco", (17, 3)), coco_to_h36m, 1e-9),
+        ("halpe_motionbert", signed("halpe", (26, 3)), halpe_to_h36m, 1e-9),
+        ("coco_demo", signed("coco_px", (17, 2)) * 200 + 300, coco_to_h36m_demo, 1e-4),  # stored from 32-bit floats
     ],
 )
 def test_conversions_match_the_originals(name, given, convert, near):
@@ -87,7 +84,7 @@ def test_conversions_match_the_originals(name, given, convert, near):
 
 
 def test_posetrack_scores_fall_to_the_weakest_part():
-    points = made_up("posetrack", (4, 17, 3))
+    points = signed("posetrack", (4, 17, 3))
     converted = dict(zip(skeleton("h36m-17").joints, posetrack_to_h36m(points).swapaxes(0, 1), strict=True))
     hips, neck = points[:, [11, 12]], points[:, 1]
     np.testing.assert_allclose(converted["pelvis"][:, :2], hips[..., :2].mean(1))

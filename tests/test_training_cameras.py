@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from published import signed
 
-from tests.made_up import made_up
 from training.datasets import cameras
 from training.datasets.cameras import Camera
 from training.datasets.clips import fixed_draw, split_clips, stretch
@@ -83,7 +83,7 @@ def test_a_mirrored_camera_sees_mirrored_people():
 
 def test_back_projection():
     shape, far = (2, 1, 17, 3), np.array([0, 0, 5])
-    relative = cameras.back_project(made_up("uvd", shape), made_up("gt", shape) + far, made_up("cam", (2, 9)) + 2)
+    relative = cameras.back_project(signed("uvd", shape), signed("gt", shape) + far, signed("cam", (2, 9)) + 2)
     assert_summary(
         relative, [0, 0, 0, 3.2839457625146027, -2.6014847777468066, 0.3844357831410772],
         [1.7426558978044975, 0.6013291935395562, -0.9562549730209255],
@@ -92,7 +92,7 @@ def test_back_projection():
 
 
 def test_back_projection_undoes_projection():
-    joints = made_up("gt", (2, 3, 17, 3)) + np.array([0, 0, 5])
+    joints = signed("gt", (2, 3, 17, 3)) + np.array([0, 0, 5])
     lens = np.stack([CAMERA.intrinsic(), CAMERA.intrinsic() * 1.1])
     flat = np.stack([cameras.project(j, i, distorted=False) for j, i in zip(joints, lens, strict=True)])
     uvd = np.concatenate([flat, joints[..., 2:] - joints[:, :, :1, 2:]], axis=-1)
@@ -101,7 +101,7 @@ def test_back_projection_undoes_projection():
 
 
 def test_crop():
-    motion = made_up("motion", (5, 17, 3)) * [200, 200, 0] + [300, 300, 1]
+    motion = signed("motion", (5, 17, 3)) * [200, 200, 0] + [300, 300, 1]
     assert_summary(
         cameras.crop_scale(motion),
         [0.27079291944940653, -0.18605124631436898, 1.0, -0.7914237121143224, 0.09979758215077794, 1.0],
@@ -110,7 +110,7 @@ def test_crop():
 
 
 def test_crop_minds_seen_joints_only():
-    motion = made_up("motion", (5, 17, 3)) * [200, 200, 0] + [300, 300, 1]
+    motion = signed("motion", (5, 17, 3)) * [200, 200, 0] + [300, 300, 1]
     far = motion.copy()
     far[2, 3] = [9000, -9000, 0]
     seen = np.ones((5, 17), bool)

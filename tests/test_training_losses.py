@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from published import signed
 from scipy.linalg import orthogonal_procrustes
 
-from tests.made_up import made_up
 from training import losses
 
 SHAPE = (2, 9, 17, 3)
 
 
 def tensor(name, shape=SHAPE):
-    return torch.from_numpy(made_up(name, shape))
+    return torch.from_numpy(signed(name, shape))
 
 
 def test_published_values():
@@ -47,7 +47,7 @@ def test_published_alignment_of_two_views():
 
 
 def test_views_are_compared_with_the_first_that_has_the_moment():
-    poses, seen = tensor("views", (4, 6, 17, 3)), made_up("seen", (4, 6)) > -0.3
+    poses, seen = tensor("views", (4, 6, 17, 3)), signed("seen", (4, 6)) > -0.3
     seen[:, 4], seen[1:, 5] = False, False  # nobody sees the one, one view the other
     apart = []
     for t in range(6):

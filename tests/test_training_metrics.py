@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from published import signed
 from scipy.spatial.transform import Rotation
 
-from tests.made_up import made_up
 from training import metrics
 
 
 def test_published_values():
-    predicted, target = made_up("pred", (7, 17, 3)), made_up("target", (7, 17, 3))
-    weights = made_up("w", (1, 7, 1))[0] + 2
+    predicted, target = signed("pred", (7, 17, 3)), signed("target", (7, 17, 3))
+    weights = signed("w", (1, 7, 1))[0] + 2
     assert metrics.mpjpe(predicted, target) == pytest.approx(1.3861273467904653, abs=1e-9)
     assert metrics.p_mpjpe(predicted, target) == pytest.approx(0.8379709988374074, abs=1e-9)
     assert metrics.n_mpjpe(predicted, target) == pytest.approx(0.956076692342911, abs=1e-9)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from published import assert_published, entries, filled, inputs, numbers
+from published import assert_entries, assert_published, filled, inputs, numbers
 
 from lifters.networks.videopose3d import TemporalModel
 
@@ -36,8 +36,7 @@ def test_published_numbers(name, causal, joints):
     ],
 )
 def test_published_state_dicts(file, joints, widths):
-    state = TemporalModel(17, 2, joints, widths).state_dict()
-    assert [(name, tuple(value.shape)) for name, value in state.items()] == entries(file)
+    assert_entries(TemporalModel(17, 2, joints, widths), file)
 
 
 @pytest.mark.parametrize(

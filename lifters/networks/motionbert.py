@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lifters.networks.compiled import Run
 from lifters.networks.windows import blend
 
 EPSILON = 1e-6
@@ -157,7 +158,14 @@ class DSTformer(nn.Module):
         return self.pre_logits(self.norm(x))
 
     @torch.no_grad()
-    def lift(self, keypoints: Tensor, root_relative: bool, overlap: int | None = None, batch: int = 1) -> Tensor:
+    def lift(
+        self,
+        keypoints: Tensor,
+        root_relative: bool,
+        overlap: int | None = None,
+        batch: int = 1,
+        run: Run | None = None,
+    ) -> Tensor:
         """A whole track in overlapping windows: (B,T,J,3) -> (B,T,J,3), T >= 1.
 
         A track of at most `frames` is one clip. A longer one is cut into full windows whose borders fade into each
@@ -168,6 +176,7 @@ class DSTformer(nn.Module):
             root_relative: the kind of weights; see this file's head.
             overlap: frames that neighbouring windows share and over which they fade; by default a ninth of `frames`.
             batch: windows computed at once, which bounds the memory; the numbers do not depend on it.
+            run: what computes the windows; `Compiled(network)` does it faster on a CPU.
 
         Raises:
             ValueError: an empty track, a batch below 1, or an overlap of more than a third of `frames`.
@@ -177,7 +186,7 @@ class DSTformer(nn.Module):
             raise RuntimeError("a track is lifted in evaluation mode: call eval() first")
         overlap = self.frames // 9 if overlap is None else overlap
         align = None if root_relative else depth_offset
-        return relative(blend(self, keypoints, self.frames, overlap, batch, align), root_relative)
+        return relative(blend(run or self, keypoints, self.frames, overlap, batch, align), root_relative)
 
 
 def motionbert(**options: int) -> DSTformer:

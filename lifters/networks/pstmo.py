@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from lifters.networks.compiled import Run
 from lifters.networks.pstmo_layers import Aggregator, SpatialEncoder, TemporalEncoder, apply_head, head
 from lifters.networks.windows import blend
 from pipeline.errors import UsageError
@@ -74,21 +75,31 @@ class PSTMO(nn.Module):
     def _sequence(self, tokens: Tensor) -> Tensor:
         return apply_head(tokens, self.fcn_1, self.joints_out)
 
-    def _all(self, keypoints: Tensor) -> Tensor:
-        """The second result of `forward` without the work for the first."""
+    def lift_clips(self, keypoints: Tensor) -> Tensor:
+        """The second result of `forward` without the work for the first: (B,N,J,F) -> (B,N,K,3)."""
         return self._sequence(self.Transformer(self.encode(keypoints)))
 
+    def lift_windows(self, shared: Tensor) -> Tensor:
+        """The first result of `forward`, for windows cut from what `encode` and `Transformer.shared` give of a track.
+
+        (B,N,4C) -> (B,1,K,3).
+        """
+        return self._single(self.Transformer.forward_shared(shared))
+
     @torch.no_grad()
-    def lift(self, keypoints: Tensor, step: int = 1, batch: int = 16, block: int = 1024) -> Tensor:
+    def lift(
+        self, keypoints: Tensor, step: int = 1, batch: int = 16, block: int = 1024, run: Run | None = None
+    ) -> Tensor:
         """A whole track, one window per frame: (B,T,J,F) screen-normalised -> (B,T,K,3) metres, root-relative; T >= 1.
 
         Beyond its ends a track goes on with its first and last frame, on both sides where it is shorter than a window
-        (the published program repeats on one side only and fails there). The spatial part is computed once per frame,
-        save for the margins of the blocks.
+        (the published program repeats on one side only and fails there). The spatial part and the first layer's
+        projections are computed once per frame, save for the margins of the blocks.
 
         Args:
             step: frames from one of a window's frames to the next (the paper's temporal down-sampling).
             batch, block: windows and frames computed at once, which bounds the memory; the numbers depend on neither.
+            run: what computes the windows; `Compiled(network, "lift_windows")` does it faster on a CPU.
 
         Raises:
             ValueError: an empty track, or a step, batch or block below 1.
@@ -100,18 +111,22 @@ class PSTMO(nn.Module):
         for begin in range(0, last + 1, block):
             end = min(begin + block, last + 1)
             frames = torch.arange(begin - reach, end + reach, device=keypoints.device).clamp(0, last)
-            features = self.encode(keypoints[:, frames])
-            windows = features.unfold(1, 2 * reach + 1, 1)[..., ::step].transpose(2, 3)
-            pieces += [self._lift_windows(some) for some in windows.split(max(1, batch // len(keypoints)), dim=1)]
+            shared = self.Transformer.shared(self.encode(keypoints[:, frames]))
+            windows = shared.unfold(1, 2 * reach + 1, 1)[..., ::step].transpose(2, 3)
+            for some in windows.split(max(1, batch // len(keypoints)), dim=1):
+                joints = (run or self.lift_windows)(some.flatten(0, 1))
+                pieces.append(joints.view(*some.shape[:2], self.joints_out, 3))
         return torch.cat(pieces, dim=1)
 
-    def _lift_windows(self, windows: Tensor) -> Tensor:
-        """(B,W,N,C) -> (B,W,K,3)."""
-        joints = self._single(self.Transformer(windows.flatten(0, 1)))
-        return joints.view(*windows.shape[:2], self.joints_out, 3)
-
     @torch.no_grad()
-    def lift_fast(self, keypoints: Tensor, step: int = 1, overlap: int | None = None, batch: int = 16) -> Tensor:
+    def lift_fast(
+        self,
+        keypoints: Tensor,
+        step: int = 1,
+        overlap: int | None = None,
+        batch: int = 16,
+        run: Run | None = None,
+    ) -> Tensor:
         """A whole track by the head for all frames, in overlapping windows: as `lift`, many times as fast, less exact.
 
         With a step of s the track is s tracks of a lower rate, woven together afterwards. A track shorter than a
@@ -119,6 +134,7 @@ class PSTMO(nn.Module):
 
         Args:
             overlap: frames that neighbouring windows share and over which they fade; by default a ninth of a window.
+            run: as in `lift`, of "lift_clips".
 
         Raises:
             ValueError: as `lift`, or an overlap of more than a third of a window.
@@ -132,7 +148,7 @@ class PSTMO(nn.Module):
             missing = max(0, self.frames - track.shape[1])
             left, last = missing // 2, track.shape[1] - 1
             frames = torch.arange(-left, last + 1 + missing - left, device=track.device).clamp(0, last)
-            lifted = blend(self._all, track[:, frames], self.frames, overlap, batch)
+            lifted = blend(run or self.lift_clips, track[:, frames], self.frames, overlap, batch)
             joints[:, phase::step] = lifted[:, left : left + last + 1]
         return joints
 

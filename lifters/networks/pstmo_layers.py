@@ -5,6 +5,8 @@ Everything here has the channels last, (B,T,C). Convolutions over one frame are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -79,7 +81,11 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,T,C) -> (B,T,C)."""
-        query, key, value = (linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for linear in self.linears[:3])
+        return self.mix([linear(x) for linear in self.linears[:3]])
+
+    def mix(self, projected: Sequence[Tensor]) -> Tensor:
+        """Queries, keys and values (B,T,C) each -> (B,T,C)."""
+        query, key, value = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in projected)
         dropout = self.dropout if self.training else 0.0
         mixed = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
         return self.linears[3](mixed.transpose(1, 2).flatten(2))
@@ -141,7 +147,10 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B,T,C) -> (B,ceil(T/stride),C)."""
-        x = x + self._drop(self.self_attn(self.sublayer[0].norm(x)))
+        return self.feed(x + self._drop(self.self_attn(self.sublayer[0].norm(x))))
+
+    def feed(self, x: Tensor) -> Tensor:
+        """What comes after the attention: (B,T,C) -> (B,ceil(T/stride),C)."""
         return x[:, :: self.stride] + self._drop(self.feed_forward(self.sublayer[1].norm(x)))
 
     def _drop(self, x: Tensor) -> Tensor:
@@ -174,6 +183,33 @@ class TemporalEncoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B,N,C) -> (B,N,C)."""
         return self.model(x + self.pos_embedding)
+
+    def shared(self, x: Tensor) -> Tensor:
+        """What windows share of the first layer: features of frames (B,T,C) -> the same with their products (B,T,4C).
+
+        The first attention projects the norm of feature plus position. But for the division by its deviation a norm is
+        linear, and so is the projection: a frame's part of both is computed once, a position's is the same everywhere.
+        """
+        return torch.cat([x, functional.linear(x, self._projection())], dim=-1)
+
+    def forward_shared(self, x: Tensor) -> Tensor:
+        """`forward` for windows cut from what `shared` gives: (B,N,4C) -> (B,N,C). In evaluation mode only."""
+        first, weight, channels = self.model.layers[0], self._projection(), self.pos_embedding.shape[-1]
+        x, products = x[..., :channels] + self.pos_embedding, x[..., channels:]
+        norm, linears = first.sublayer[0].norm, first.self_attn.linears[:3]
+        moved = products + functional.linear(self.pos_embedding, weight)
+        offset = torch.cat([linear(norm.b_2) for linear in linears])
+        projected = moved / (x.std(dim=-1, keepdim=True) + norm.epsilon) + offset
+        x = first.feed(x + first.self_attn.mix(projected.chunk(3, dim=-1)))
+        for layer in self.model.layers[1:]:
+            x = layer(x)
+        return x
+
+    def _projection(self) -> Tensor:
+        """(3C,C): subtracts the mean, scales as the norm does, projects to queries, keys and values."""
+        first = self.model.layers[0]
+        weight = torch.cat([linear.weight for linear in first.self_attn.linears[:3]]) * first.sublayer[0].norm.a_2
+        return weight - weight.mean(dim=1, keepdim=True)
 
 
 class StridedLayers(nn.Module):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lifters.networks.compiled import Run
 from lifters.networks.videopose3d import check_widths, convolve, convolve_strided
 
 # Human3.6M's joints. The checkpoints call left what is right in that skeleton.
@@ -116,11 +117,17 @@ class RIE(nn.Module):
         ]
         return self.decode(local, self.GlobalInfo(middle.flatten(1)))[:, None]
 
-    def forward_sequence(self, keypoints: Tensor, windows: int = 256) -> Tensor:
+    def forward_sequence(
+        self, keypoints: Tensor, windows: int = 64, block: int = 1024, run: Run | None = None
+    ) -> Tensor:
         """The same for every window of a track: (B,T,J,F) -> (B,T',J,3), T' = T - receptive field + 1.
 
-        The first layer of the local encoders is computed once per frame instead of once per window and frame;
-        everything after it depends on the centre frame. At most about `windows` windows are in memory.
+        The first layer of the local encoders is computed once per frame instead of once per window and frame, save for
+        the margins of the blocks; everything after it depends on the centre frame.
+
+        Args:
+            windows, block: windows and frames computed at once, which bounds the memory; the numbers depend on neither.
+            run: what computes the windows; `Compiled(network, "lift_windows")` does it faster on a CPU.
 
         Raises:
             ValueError: fewer frames than a window, or a network in training (its statistics are a batch's own).
@@ -128,9 +135,25 @@ class RIE(nn.Module):
         field, frames = self.receptive_field, keypoints.shape[1]
         if self.training or frames < field:
             raise ValueError(f"{frames} frames, windows of {field}, training {self.training}: not a track to lift")
-        step = max(1, windows // len(keypoints))
-        starts = range(0, frames - field + 1, step)
-        return torch.cat([self._piece(keypoints[:, begin : begin + step + field - 1]) for begin in starts], dim=1)
+        at_once, pieces = max(1, windows // len(keypoints)), []
+        for begin in range(0, frames - field + 1, block):
+            shared, middle = self._share(keypoints[:, begin : begin + block + field - 1])
+            firsts = shared.unfold(1, field - self.widths[0] + 1, 1)[..., :: self.widths[0]].transpose(2, 3)
+            for first, centre in zip(firsts.split(at_once, dim=1), middle.split(at_once, dim=1), strict=True):
+                joints = (run or self.lift_windows)(first.flatten(0, 1), centre.flatten(0, 1))
+                pieces.append(joints.view(*centre.shape[:2], -1, 3))
+        return torch.cat(pieces, dim=1)
+
+    def lift_windows(self, shared: Tensor, middle: Tensor) -> Tensor:
+        """Windows of what `forward_sequence` computes once per frame, and their centre frames' keypoints.
+
+        All groups' first layers without the centre frame (N,RF / first width,groups * C), (N,J * F) -> (N,J,3).
+        """
+        local, keypoints = [], middle.unflatten(1, (len(self._order), -1))
+        for (encoder, group), x in zip(self._by_group(), shared.chunk(len(self.groups), dim=-1), strict=True):
+            x = x - encoder.centre(keypoints[:, group].flatten(1))[:, None]
+            local.append(encoder.after_first(functional.leaky_relu(x, SLOPE)))
+        return self.decode(local, self.GlobalInfo(middle))
 
     def decode(self, local: Sequence[Tensor], whole: Tensor) -> Tensor:
         """What is known of each group (N,latent) and of the whole centre pose (N,latent) -> (N,J,3)."""
@@ -142,20 +165,14 @@ class RIE(nn.Module):
             joints.append(getattr(self, f"Integration_{name}")(torch.cat(known, dim=-1)))
         return torch.cat(joints, dim=-1).unflatten(-1, (-1, 3))[:, self._order]
 
-    def _piece(self, keypoints: Tensor) -> Tensor:
-        """All windows of (B,T,J,F) at once -> (B,T',J,3)."""
-        field, batch = self.receptive_field, len(keypoints)
-        count = keypoints.shape[1] - field + 1
-        middle = keypoints[:, field // 2 : field // 2 + count]
-        relative = keypoints - keypoints[:, :, ROOT, None]
-        starts = torch.arange(count, device=keypoints.device)[:, None]
-        index = starts + torch.arange(0, field, self.widths[0], device=keypoints.device)
-        local = []
-        for encoder, group in self._by_group():
-            x = encoder.shared(keypoints[:, :, group].flatten(2), relative[:, :, group].flatten(2))[:, index]
-            x = x - encoder.centre(middle[:, :, group].flatten(2))[:, :, None]
-            local.append(encoder.after_first(functional.leaky_relu(x, SLOPE).flatten(0, 1)))
-        return self.decode(local, self.GlobalInfo(middle.flatten(2).flatten(0, 1))).unflatten(0, (batch, count))
+    def _share(self, keypoints: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,T,J,F) -> all groups' first layers (B,T - first width + 1,groups * C), centre frames (B,T',J * F)."""
+        reach, relative = self.receptive_field // 2, keypoints - keypoints[:, :, ROOT, None]
+        shared = [
+            encoder.shared(keypoints[:, :, group].flatten(2), relative[:, :, group].flatten(2))
+            for encoder, group in self._by_group()
+        ]
+        return torch.cat(shared, dim=-1), keypoints[:, reach : keypoints.shape[1] - reach].flatten(2)
 
     def _by_group(self) -> Iterator[tuple[LocalEncoder, list[int]]]:
         return zip(self.local_encoders(), map(list, self.groups.values()), strict=True)
