@@ -7,7 +7,9 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Run = Callable[..., Tensor]  # computes a batch of windows
@@ -33,6 +35,7 @@ class Compiled:
         self._module = _Method(deepcopy(network).float(), method)
         self._threads = threads or torch.get_num_threads()
         self._shapes: list[torch.Size] = []
+        self._inputs: list[Tensor] = []
         self._compiled: Any = None
 
     def __call__(self, *tensors: Tensor) -> Tensor:
@@ -40,8 +43,15 @@ class Compiled:
         shapes = [tensor.shape[1:] for tensor in tensors]
         if shapes != self._shapes:
             self._compiled, self._shapes = self._compile(shapes), shapes
-        result = self._compiled([tensor.detach().float().cpu().contiguous().numpy() for tensor in tensors])
+            self._inputs = [torch.empty(0, *shape) for shape in shapes]
+        result = self._compiled([self._place(number, tensor) for number, tensor in enumerate(tensors)])
         return torch.from_numpy(result[0].copy()).to(tensors[0])
+
+    def _place(self, number: int, tensor: Tensor) -> NDArray[np.float32]:
+        """An input at the same place every time: of arrays that come and go the C library keeps holes, without end."""
+        if len(tensor) > len(self._inputs[number]):
+            self._inputs[number] = torch.empty(tensor.shape)
+        return self._inputs[number][: len(tensor)].copy_(tensor.detach()).numpy()
 
     def _compile(self, shapes: list[torch.Size]) -> Any:
         import openvino
