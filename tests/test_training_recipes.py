@@ -27,7 +27,8 @@ QUICK = {
     "rie": (rie, (*EPOCHS, "epochs=2,2,2", "channels=16", "latent=8", "hidden=32", "dropout=0.1")),
     "pstmo": (pstmo, (*EPOCHS, "epochs=2,2,2", "channels=16", "spatial=16", "dropout=0.1", "refine=yes")),
     "motionbert": (motionbert, ("frames=9", "stride=5", "depth=1", "channels=32", "heads=2", "batch=16",
-                                "epoch_clips=160", "pretrain=yes", "finetune_epochs=2")),
+                                "epoch_clips=160", "pretrain=yes", "finetune_epochs=2",
+                                "pretrain_batch=16", "learning_rate=1e-3", "pretrain_rate=1e-3")),
     "videopose3d-h36m": (videopose3d_h36m, (*EPOCHS, "epochs=2", "channels=32", "dropout=0.1")),
 }  # fmt: skip
 LAST = {"rie": rie.STAGES[-1], "pstmo": "refine", "motionbert": "finetune", "videopose3d-h36m": "lifter"}

@@ -60,9 +60,9 @@ class Options:
 def small(options: Options) -> Options:
     """The same in seconds, to see that it learns."""
     return replace(
-        options, channels=48, depth=2, heads=2, representation=64, frames=27, stride=9, batch=16, epochs=8,
-        finetune_epochs=6, pretrain_batch=16, pretrain_epochs=2, learning_rate=2e-3, pretrain_rate=1e-3, decay=0.7,
-        epoch_clips=640, cameras=2,
+        options, channels=64, depth=1, heads=2, representation=64, frames=9, stride=5, velocity=1.0, batch=32,
+        epochs=14, finetune_epochs=12, pretrain_batch=32, pretrain_epochs=2, learning_rate=5e-4, pretrain_rate=5e-4,
+        decay=0.9, epoch_clips=960, cameras=2,
     )  # fmt: skip
 
 

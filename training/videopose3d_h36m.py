@@ -47,8 +47,8 @@ class Options:
 def small(options: Options) -> Options:
     """The same in seconds, to see that it learns."""
     return replace(
-        options, widths=(3, 3), channels=256, dropout=0.0, batch=128, epochs=12, learning_rate=3e-3, decay=0.75,
-        epoch_windows=12_800, cameras=2,
+        options, widths=(3, 3), channels=512, dropout=0.0, batch=128, epochs=18, learning_rate=2e-3, decay=0.85,
+        momentum=(0.1, 0.02), epoch_windows=15_360, cameras=2,
     )  # fmt: skip
 
 
