@@ -202,7 +202,7 @@ class Figures:
                 self._torso(canvas, shape, row, inks[part])
                 continue
             tone, light = inks[part]
-            fill(canvas, shape.rims[part][row], _INK)
+            fill_hard(canvas, shape.rims[part][row], _INK)
             fill(canvas, shape.limbs[part][row], tone)
             if self._bodies[number].lit[part]:
                 fill_hard(canvas, shape.lights[row, part], light)
@@ -218,7 +218,7 @@ class Figures:
 
     def _torso(self, canvas: Array, shape: _Shapes, row: int, inks: tuple[Color, Color]) -> None:
         tone, light = inks
-        fill(canvas, cv2.convexHull(shape.torso[row, 1]), _INK)
+        fill_hard(canvas, cv2.convexHull(shape.torso[row, 1]), _INK)
         fill(canvas, cv2.convexHull(shape.torso[row, 2]), tone)
         if np.isfinite(shape.spine[row]).all():
             line = (shape.spine[row] * (1 << SHIFT)).round().astype(np.int32)

@@ -22,7 +22,7 @@ _RINGS, _INNERMOST = 5, 0.3  # and the radius of the smallest over that of the d
 _CORNERS = 40  # of a ring
 _STILL = 2  # decimals of a metre by which the eye may move before the disc is drawn anew: less is not seen
 _LEVELS = 6  # of the grid's brightness
-_PIECES = 10  # of a line of the grid, each of one brightness
+_PIECES = 8  # of a line of the grid, each of one brightness
 _CHUNK = 32  # poses of the eye whose grid is projected at once
 _FAR = 2e4  # px; OpenCV's fixed point overflows somewhere beyond
 

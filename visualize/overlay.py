@@ -9,7 +9,7 @@ from scipy.ndimage import uniform_filter1d
 
 from pipeline.results import Array, Scene, Track2D
 from pipeline.skeletons import Skeleton, skeleton
-from visualize.draw import FACE, LEFT, Color, capsules, colors, fill, label, mixed, picture_bones, side
+from visualize.draw import FACE, LEFT, Color, capsules, colors, fill, fill_hard, label, mixed, picture_bones, side
 
 _UNSEEN, _FAINT = 0.05, 0.4  # scores below which a bone is left out, or drawn thin and pale
 _INK: Color = (20, 16, 12)
@@ -56,7 +56,7 @@ class Overlay:
     def _person(self, canvas: Array, lines: _Lines, row: int, number: int) -> None:
         bones, rims, faint = lines.bones[row], lines.rims[row], lines.faint[row]
         for bone in np.flatnonzero(lines.rimmed[row]).tolist():
-            fill(canvas, rims[bone], _INK)
+            fill_hard(canvas, rims[bone], _INK)  # what is seen of it is a pixel wide, beside soft edges
         for bone in np.flatnonzero(lines.known[row]).tolist():
             fill(canvas, bones[bone], self._tones[number][bone][faint[bone]])
         if np.isfinite(lines.tag[row]).all():
