@@ -250,7 +250,8 @@ def _check(path: Path, about: Mapping[str, Any]) -> None:
     try:
         held = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # a damaged file can fail in any way
-        raise InputError(f"cannot resume {path}", str(error).splitlines()[0][:120], "another --out") from error
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise InputError(f"cannot resume {path}", lines[0][:120], "another --out") from error
     mine, its = about["config"], held.get("config", {})
     other = [
         f"{key} {its.get(key)}, not {mine.get(key)}" for key in mine if key != "data" and its.get(key) != mine[key]
