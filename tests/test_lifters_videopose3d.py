@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifters.networks.videopose3d import TemporalModel
+from lifters.networks.sighted import SightedModel
 from lifters.normalise import JOINTS, normalise
 from lifters.resample import from_grid, grid, to_grid
 from lifters.videopose3d import BODY, VideoPose3D, track_from_h36m
@@ -187,10 +187,9 @@ def test_grid_covers_the_times_and_lines_survive(fps, frames, seed):
     np.testing.assert_allclose(points[inner, 0, 0], even[inner], atol=0.6 / min(fps, 30))
 
 
-@pytest.mark.parametrize("kind", [{}, {"causal": True}, {"dense": True}])
-def test_file_computes_what_the_network_computes(tmp_path, kind):
+def test_file_computes_what_the_network_computes(tmp_path):
     torch.manual_seed(0)
-    net = TemporalModel(len(JOINTS), 3, len(BODY), (3, 5, 1), 32, extra_out=4, **kind).eval()
+    net = SightedModel((3, 5, 1), 32).eval()
     for name, value in net.named_buffers():
         if "running" in name:
             value.copy_(torch.rand_like(value) + 0.5)
@@ -215,9 +214,7 @@ def test_committed_files_agree(lifter):
     path = ROOT / "checkpoints" / facts.details["safetensors_file"]
     assert sha256(path) == facts.details["safetensors_sha256"]
     assert path.stat().st_size < 40e6
-    net = TemporalModel(
-        len(JOINTS), 3, len(BODY), tuple(facts.details["filter_widths"]), facts.details["channels"], extra_out=4
-    ).eval()
+    net = SightedModel(tuple(facts.details["filter_widths"]), facts.details["channels"]).eval()
     net.load_state_dict(load_file(path))
     assert lifter.receptive_field == facts.details["receptive_field"] == net.receptive_field
     x = np.random.default_rng(0).normal(size=(1, 60, len(JOINTS), 3)).astype(np.float32)

@@ -1,7 +1,7 @@
 """Trained weights -> what a run needs: an ONNX file, and the same numbers as safetensors for training to start from.
 
 Weights are kept as 16-bit floats in both files (the network computes with 32 bits); the ONNX graph is written node by
-node, so that it says exactly what `lifters.networks.videopose3d` computes and nothing depends on a tracer.
+node, so that it says exactly what `lifters.networks.sighted` computes and nothing depends on a tracer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save
 
-from lifters.networks.videopose3d import TemporalModel
+from lifters.networks.sighted import BODY, CONTACTS, INPUT, SAME, SightedModel
 from pipeline.files import atomic
 
 OPSET = 17
@@ -42,6 +42,14 @@ class _Graph:
         stored = self.constant(f"{name}.half", value.numpy().astype(np.float16))
         return self.node("Cast", stored, output=name, to=TensorProto.FLOAT)
 
+    def crop(self, x: str, first: int, last: int, axis: int) -> str:
+        limits = [np.array([value], np.int64) for value in (first, last, axis)]
+        names = [self.constant(f"crop_{len(self.nodes)}_{i}", value) for i, value in enumerate(limits)]
+        return self.node("Slice", x, *names)
+
+    def reshape(self, x: str, *shape: int) -> str:
+        return self.node("Reshape", x, self.constant(f"shape_{len(self.nodes)}", np.array(shape, np.int64)))
+
 
 def halve(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Floats of a state dict in 16 bits, except the running variances and means, which need their range."""
@@ -49,58 +57,55 @@ def halve(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor.contiguous() for name, tensor in (state | small).items()}
 
 
-def onnx_model(model: TemporalModel) -> onnx.ModelProto:
-    """The network as ONNX: keypoints (B,T,J,F) -> joints (B,T',K,3), extra (B,T',E); batch and time are free."""
+def onnx_model(model: SightedModel) -> onnx.ModelProto:
+    """The network as ONNX: keypoints (B,T,26,3) -> joints (B,T',23,3), extra (B,T',4); batch and time are free."""
     graph, state = _Graph(), {name: tensor.detach().float() for name, tensor in model.state_dict().items()}
+    temporal = model.temporal
 
     def convolve(x: str, name: str, dilation: int = 1) -> str:
-        return graph.node("Conv", x, graph.weight(name, state[name]), dilations=[dilation])
+        return graph.node("Conv", x, graph.weight(name, state[f"temporal.{name}"]), dilations=[dilation])
 
     def activate(x: str, name: str) -> str:
-        parts = [graph.constant(f"{name}.{p}", state[f"{name}.{p}"].numpy()) for p in _NORM]
+        parts = [graph.constant(f"{name}.{p}", state[f"temporal.{name}.{p}"].numpy()) for p in _NORM]
         return graph.node("Relu", graph.node("BatchNormalization", x, *parts, epsilon=1e-5))
 
-    def crop(x: str, first: int, last: int, axis: int) -> str:
-        limits = [np.array([value], np.int64) for value in (first, last, axis)]
-        names = [graph.constant(f"crop_{len(graph.nodes)}_{i}", value) for i, value in enumerate(limits)]
-        return graph.node("Slice", x, *names)
-
-    def reshape(x: str, *shape: int, output: str = "") -> str:
-        name = graph.constant(f"shape_{len(graph.nodes)}", np.array(shape, np.int64))
-        return graph.node("Reshape", x, name, output=output)
-
-    inputs = state["expand_conv.weight"].shape[1]
-    x = graph.node("Transpose", reshape("keypoints", 0, 0, inputs), perm=[0, 2, 1])
+    x = graph.node("Transpose", graph.reshape("keypoints", 0, 0, 3 * len(INPUT)), perm=[0, 2, 1])
     x = activate(convolve(x, "expand_conv.weight"), "expand_bn")
-    dilation = model.widths[0]
-    for i, width in enumerate(model.widths[1:]):
-        y = activate(convolve(x, f"layers_conv.{2 * i}.weight", 1 if model.dense else dilation), f"layers_bn.{2 * i}")
+    dilation = temporal.widths[0]
+    for i, width in enumerate(temporal.widths[1:]):
+        y = activate(convolve(x, f"layers_conv.{2 * i}.weight", dilation), f"layers_bn.{2 * i}")
         y = activate(convolve(y, f"layers_conv.{2 * i + 1}.weight"), f"layers_bn.{2 * i + 1}")
-        margin, shift = (width - 1) * dilation // 2, (width // 2) * dilation if model.causal else 0
+        margin = (width - 1) * dilation // 2
         if margin:
-            x = crop(x, margin + shift, np.iinfo(np.int64).max if margin == shift else shift - margin, 2)
+            x = graph.crop(x, margin, -margin, 2)
         x = graph.node("Add", x, y)
         dilation *= width
-    bias = graph.constant("shrink.bias", state["shrink.bias"].numpy())
-    x = graph.node("Conv", x, graph.weight("shrink.weight", state["shrink.weight"]), bias)
-    x = graph.node("Transpose", x, perm=[0, 2, 1])
-    joints = 3 * model.joints_out
-    reshape(crop(x, 0, joints, 2), 0, 0, model.joints_out, 3, output="joints")
-    graph.node("Identity", crop(x, joints, np.iinfo(np.int64).max, 2), output="extra")
-    return _finish(graph, model, inputs)
+    bias = graph.constant("shrink.bias", state["temporal.shrink.bias"].numpy())
+    x = graph.node("Conv", x, graph.weight("shrink.weight", state["temporal.shrink.weight"]), bias)
+    _outputs(graph, graph.node("Transpose", x, perm=[0, 2, 1]), (model.receptive_field - 1) // 2)
+    return _finish(graph)
+
+
+def _outputs(graph: _Graph, x: str, margin: int) -> None:
+    """What the last layer says (B,T',3*23+4+23) -> the joints with the sight of the middle frames, and the contacts."""
+    joints = 3 * len(BODY)
+    added = graph.reshape(graph.crop(x, 0, joints, 2), 0, 0, len(BODY), 3)
+    graph.node("Identity", graph.crop(x, joints, joints + CONTACTS, 2), output="extra")
+    worth = graph.reshape(graph.crop(x, joints + CONTACTS, joints + CONTACTS + len(BODY), 2), 0, 0, len(BODY), 1)
+    same, places = graph.constant("same", np.array(SAME)), graph.constant("places", np.array([1, 1, 0], np.float32))
+    seen = graph.node("Gather", graph.crop("keypoints", margin, -margin, 1), same, axis=2)
+    sight = graph.node("Mul", graph.node("Mul", seen, places), worth)
+    graph.node("Add", added, sight, output="joints")
 
 
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
-def _finish(graph: _Graph, model: TemporalModel, inputs: int) -> onnx.ModelProto:
-    extra = model.shrink.out_channels - 3 * model.joints_out
-    keypoints = helper.make_tensor_value_info(
-        "keypoints", TensorProto.FLOAT, ["batch", "frames", model.joints_in, inputs // model.joints_in]
-    )
+def _finish(graph: _Graph) -> onnx.ModelProto:
+    keypoints = helper.make_tensor_value_info("keypoints", TensorProto.FLOAT, ["batch", "frames", len(INPUT), 3])
     outputs = [
-        helper.make_tensor_value_info("joints", TensorProto.FLOAT, ["batch", "kept", model.joints_out, 3]),
-        helper.make_tensor_value_info("extra", TensorProto.FLOAT, ["batch", "kept", extra]),
+        helper.make_tensor_value_info("joints", TensorProto.FLOAT, ["batch", "kept", len(BODY), 3]),
+        helper.make_tensor_value_info("extra", TensorProto.FLOAT, ["batch", "kept", CONTACTS]),
     ]
     made = helper.make_model(
         helper.make_graph(graph.nodes, "videopose3d", [keypoints], outputs, graph.constants),
@@ -110,7 +115,7 @@ def _finish(graph: _Graph, model: TemporalModel, inputs: int) -> onnx.ModelProto
     return made
 
 
-def export(model: TemporalModel, folder: Path, name: str) -> dict[str, str | int]:
+def export(model: SightedModel, folder: Path, name: str) -> dict[str, str | int]:
     """Write `<name>.onnx` and `<name>.safetensors`; returns what a card says of them.
 
     The model's weights are rounded to what the files hold, so that it goes on computing what they compute.
@@ -167,7 +172,7 @@ NOT_MEASURED = "# Not measured.\n[accuracy]"
 
 
 def publish(
-    model: TemporalModel,
+    model: SightedModel,
     folder: Path,
     steps: int,
     accuracy: dict[str, float],
@@ -186,8 +191,9 @@ def publish(
     """
     facts = export(model, folder, name)
     table = "\n".join(f"{key} = {value:.1f}" for key, value in accuracy.items())
+    widths, channels = list(model.temporal.widths), model.temporal.expand_bn.num_features
     text = CARD.format(
-        name=name, field=model.receptive_field, widths=list(model.widths), channels=model.expand_bn.num_features,
+        name=name, field=model.receptive_field, widths=widths, channels=channels,
         steps=steps, trained_on=trained_on(acted), accuracy=ACCURACY + table if table else NOT_MEASURED, **facts,
     )  # fmt: skip
     card = folder / "cards" / f"{name}.toml"

@@ -1,4 +1,4 @@
-"""Poses that motion capture rarely holds, as the studio acts them: squats, sitting, jumps, lunging arms, turns.
+"""Poses that motion capture rarely holds, as the studio acts them: squats, sitting, jumps, turns, kicks, lunges, bows.
 
 Walking, running, waving and dancing are left out on purpose, so that studio scenes of these stay a test.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from studio.athletics import wild
 from studio.body import Proportions, build_body
 from studio.gait import turn
 from studio.motions import Action, Motion, Stand, jump, sit, squat
 from training.mocap import BODY, Mocap
 
-CLIPS, SECONDS = 240, 7.0
+CLIPS, SECONDS = 480, 7.0
 HEAD = 0.62  # motion capture puts the head's top that much nearer to the neck than the studio does
 
 
@@ -70,8 +71,10 @@ def _motion(rng: np.random.Generator, number: int) -> Motion:
     heading = rng.uniform(0, 2 * np.pi)
     if number % 8 == 0:
         return turn((0.0, 0.0), heading, rng.choice([-1, 1]) * rng.uniform(0.5, 2.0))
+    if number % 2:
+        return Stand((0.0, 0.0), heading, wild(rng, SECONDS), seed=int(rng.integers(1 << 30)))
     kinds = (_squats, _sits, _jumps, _squats, _sits)
-    return Stand((0.0, 0.0), heading, kinds[number % len(kinds)](rng), seed=int(rng.integers(1 << 30)))
+    return Stand((0.0, 0.0), heading, kinds[number // 2 % len(kinds)](rng), seed=int(rng.integers(1 << 30)))
 
 
 def _squats(rng: np.random.Generator) -> tuple[Action, ...]:

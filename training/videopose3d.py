@@ -1,6 +1,7 @@
 """Train the default lifter: `python videopose.py train videopose3d --data open_mocap.npz`.
 
-One loop: draw random views of recorded motion, lift them with the temporal convolution network, compare, step. The
+One loop: draw random views of recorded motion, lift every ninth frame of them with the network, compare, step. (Many
+windows with few outputs teach more per second than few with many, and cost far less than all outputs of a window.) The
 weights that count are a running average. The learning rate rises, stays, and falls to zero over the last steps; a run
 that is resumed with more `steps` goes on from the plateau. Everything random hangs on `seed`.
 """
@@ -19,17 +20,15 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
-from lifters.networks.videopose3d import TemporalModel
+from lifters.networks.sighted import SightedModel
 from pipeline.errors import InputError
 from training.export_videopose3d import publish
 from training.mocap import BODY, UNKNOWN, load_mocap
-from training.normalise import JOINTS
 from training.procedural import joined, procedural
 from training.settings import changed
 from training.views import Batch, Views
 
 log = logging.getLogger("videopose")
-CONTACTS = 4
 COLUMNS = ("step", "seconds", "learning_rate", "loss", "position", "aligned", "bone", "velocity", "contact")
 
 
@@ -42,8 +41,9 @@ class Options:
     steps: int = 16_000  # an hour and a half on two CPU cores with bf16 matrix units
     warmup: int = 300
     decay: int = 9_000  # the last steps, over which the learning rate falls to zero
-    batch: int = 128  # windows
-    frames: int = 32  # outputs per window
+    batch: int = 512  # windows
+    frames: int = 28  # of a window that may be outputs
+    stride: int = 9  # every so-many-th of them is one
     acted: float = 0.08  # share of windows with poses acted by the studio, which are rare in recordings
     widths: tuple[int, ...] = (3, 3, 3, 1, 1)
     channels: int = 512
@@ -69,11 +69,9 @@ def small(options: Options) -> Options:
     )  # fmt: skip
 
 
-def build(options: Options) -> TemporalModel:
+def build(options: Options) -> SightedModel:
     """The network of a run."""
-    return TemporalModel(
-        len(JOINTS), 3, len(BODY), options.widths, options.channels, dropout=options.dropout, extra_out=CONTACTS
-    )
+    return SightedModel(options.widths, options.channels, options.dropout)
 
 
 def train(options: Options, progress: Callable[[int, float], None] | None = None) -> Path:
@@ -135,7 +133,7 @@ def _loop(
         rate = learning_rate(options, state["step"])
         for group in optimiser.param_groups:
             group["lr"] = rate
-        losses = loss(model, views.batch(options.batch // fabric.world_size))
+        losses = loss(model, views.batch(options.batch // fabric.world_size), options.stride)
         optimiser.zero_grad()
         fabric.backward(losses[0])
         optimiser.step()
@@ -162,22 +160,25 @@ def learning_rate(options: Options, step: int) -> float:
     return options.learning_rate * min(1.0, rise, fall)
 
 
-def loss(model: torch.nn.Module, batch: Batch) -> tuple[Tensor, ...]:
-    """The total; positions, the same aligned, bones and steps over time in metres; contacts as cross-entropy."""
-    joints, contacts = model(batch.inputs)
-    joints = joints.float()
+def loss(model: torch.nn.Module, batch: Batch, stride: int = 1) -> tuple[Tensor, ...]:
+    """The total; positions, the same aligned, bones and steps over time in metres; contacts as cross-entropy.
+
+    Only every `stride`-th frame counts; then a step over time is as long, and its error larger.
+    """
+    joints, contacts = model(batch.inputs, stride)
+    joints, wanted, labels = joints.float(), batch.joints[:, ::stride], batch.contacts[:, ::stride]
     joints = joints - joints[:, :, :1]
-    error = joints - batch.joints
+    error = joints - wanted
     position = error.norm(dim=-1).mean()
     parents, children = (list(side) for side in zip(*BODY.bones, strict=True))
     bone = (error[:, :, children] - error[:, :, parents]).norm(dim=-1).mean()
     velocity = error.diff(dim=1).norm(dim=-1).mean()
-    known = batch.contacts != UNKNOWN
-    truth = torch.where(known, batch.contacts, 0).float()
+    known = labels != UNKNOWN
+    truth = torch.where(known, labels, 0).float()
     each = functional.binary_cross_entropy_with_logits(contacts.float(), truth, reduction="none")
     contact = (each * known).sum() / known.sum().clamp_min(1)
-    shape = aligned(joints.flatten(0, 1), batch.joints.flatten(0, 1))
-    total = position + shape + 0.5 * bone + 2.0 * velocity + 0.05 * contact
+    shape = aligned(joints.flatten(0, 1), wanted.flatten(0, 1))
+    total = position + shape + 0.5 * bone + 1.5 / stride**0.5 * velocity + 0.05 * contact
     return total, position, shape, bone, velocity, contact
 
 

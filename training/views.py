@@ -32,6 +32,7 @@ SOURCES: tuple[tuple[float, list[int]], ...] = (
     (0.08, TORSO + HANDS + FEET),  # COCO
     (0.08, FACE + HANDS + FEET),  # Human3.6M
 )
+SLOW = 0.3  # share of windows filmed at a lower frame rate, of which the lifter sees frames and straight lines between
 FLAWED = 0.7  # share of windows with any error of a detector; the others are seen exactly
 # Bones that change their length together, and limbs that another person's motion may replace (by the bones' ends).
 GROUPS = ("hip", "knee", "ankle", "spine", "thorax", "neck_nose", "head_top", "shoulder", "elbow", "wrist", "heel",
@@ -80,7 +81,7 @@ class Views:
         seen = self._detectable(joints, flawed)
         rays = seen[..., :2] / seen[..., 2:]
         height = HEIGHT / joints[:, :, 0, 2].mean(1)
-        rays, scores = self._detect(rays, height, flawed)
+        rays, scores = self._slower(*self._detect(rays, height, flawed))
         inputs, turn = normalise(rays, scores)
         inputs = self._hold(inputs)
         middle = slice((self.length - self.frames) // 2, (self.length + self.frames) // 2)
@@ -213,6 +214,22 @@ class Views:
         )
         rays = torch.where(turned & (whole | legs), exchanged, rays)
         return rays, self._scores(error, bursts, flawed)
+
+    def _slower(self, rays: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Some windows as cameras of 10 to 30 frames/s give them, brought to the even rate as by `lifters.resample`."""
+        size, clock = len(rays), torch.arange(self.length, device=self.device)
+        step = torch.where(self._chance(SLOW, size, 1), self._uniform(size, 1, low=1.0, high=3.0), 1.0)
+        first = self._uniform(size, 1) * (step - 1)
+        count = ((clock - first) / step).floor()
+        before = (first + count * step).round().clamp(0, self.length - 1)
+        after = (first + (count + 1) * step).round().clamp(0, self.length - 1)
+        part = ((clock - before) / (after - before).clamp_min(1)).clamp(0, 1)[..., None]
+        row = torch.arange(size, device=self.device)[:, None]
+        left, right = before.long(), after.long()
+        told = scores[row, left] * (1 - part) + scores[row, right] * part
+        lost = ((scores[row, left] <= 0) & (part < 1)) | ((scores[row, right] <= 0) & (part > 0))
+        mixed = rays[row, left] * (1 - part[..., None]) + rays[row, right] * part[..., None]
+        return mixed, torch.where(lost, 0.0, told)
 
     def _strength(self, flawed: Tensor, largest: float) -> Tensor:
         return (self._amount(flawed) * largest)[:, None, None, None]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lifters.networks.compiled import Run
-from lifters.networks.videopose3d import check_widths, convolve, convolve_strided
+from lifters.networks.videopose3d import check_widths, convolve
 
 # Human3.6M's joints. The checkpoints call left what is right in that skeleton.
 GROUPS = {
@@ -201,7 +201,9 @@ class LocalEncoder(nn.Module):
 
     def forward(self, encodings: Tensor) -> Tensor:
         """A window's places, places relative to the root, relative to the centre frame (B,RF,3F) -> (B,latent)."""
-        return self.after_first(self._activate(convolve_strided(encodings, self.expand_conv), self.expand_bn))
+        return self.after_first(
+            self._activate(convolve(encodings, self.expand_conv, 1, self.widths[0]), self.expand_bn)
+        )
 
     def shared(self, places: Tensor, relative: Tensor) -> Tensor:
         """The first layer, normalised, without the centre frame: two encodings (B,T,F) -> (B,T - first width + 1,C).
@@ -223,7 +225,7 @@ class LocalEncoder(nn.Module):
     def after_first(self, x: Tensor) -> Tensor:
         """The first layer's activations (B,RF / first width,C) -> (B,latent)."""
         for i, width in enumerate(self.widths[1:]):
-            y = self._activate(convolve_strided(x, self.layers_conv[2 * i]), self.layers_bn[2 * i])
+            y = self._activate(convolve(x, self.layers_conv[2 * i], 1, width), self.layers_bn[2 * i])
             y = self._activate(convolve(y, self.layers_conv[2 * i + 1]), self.layers_bn[2 * i + 1])
             x = x[:, width // 2 :: width] + y
         return convolve(x, self.shrink)[:, 0]

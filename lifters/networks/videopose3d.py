@@ -7,7 +7,7 @@ over neighbouring frames with the channels last: on CPUs this is a third faster 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
+from math import gcd, prod
 
 import torch
 from torch import Tensor, nn
@@ -72,21 +72,28 @@ class TemporalModel(nn.Module):
         for norm in (self.expand_bn, *self.layers_bn):
             norm.momentum = momentum
 
-    def forward(self, keypoints: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, keypoints: Tensor, stride: int = 1) -> tuple[Tensor, Tensor]:
         """(B,T,J,F) -> joints (B,T',K,3) and extra outputs (B,T',E), T' = T - receptive field + 1.
 
+        With a `stride`, only every so-many-th of these outputs, and no layer computes what they do not need: training
+        on a few outputs per window costs a fraction of all of them.
+
         Raises:
-            ValueError: fewer frames than the receptive field.
+            ValueError: fewer frames than the receptive field; a dense network, which has no such form, with a stride.
         """
         if keypoints.shape[1] < self.receptive_field:
             raise ValueError(f"{keypoints.shape[1]} frames are fewer than the receptive field, {self.receptive_field}")
-        x = self._activate(convolve(keypoints.flatten(2), self.expand_conv), self.expand_bn)
+        if self.dense and stride > 1:
+            raise ValueError("a dense network has no strided form")
+        grids = self._grids(stride)
+        x = self._activate(convolve(keypoints.flatten(2), self.expand_conv, 1, grids[0]), self.expand_bn)
         for i, (_, dilation, margin) in enumerate(self._blocks()):
-            y = convolve(x, self.layers_conv[2 * i], 1 if self.dense else dilation)
+            grid, step = grids[i], grids[i + 1] // grids[i]
+            y = convolve(x, self.layers_conv[2 * i], 1 if self.dense else dilation // grid, step)
             y = self._activate(y, self.layers_bn[2 * i])
             y = self._activate(convolve(y, self.layers_conv[2 * i + 1]), self.layers_bn[2 * i + 1])
-            first = 2 * margin if self.causal else margin
-            x = x[:, first : first + y.shape[1]] + y
+            first = (2 * margin if self.causal else margin) // grid
+            x = x[:, first::step][:, : y.shape[1]] + y
         return self._split(x)
 
     def forward_strided(self, keypoints: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,16 +102,14 @@ class TemporalModel(nn.Module):
         Raises:
             ValueError: another number of frames, or a dense network, which has no such form.
         """
-        if self.dense or keypoints.shape[1] != self.receptive_field:
-            kind = "dense" if self.dense else "dilated"
-            raise ValueError(f"windows of {keypoints.shape[1]} frames, {self.receptive_field} expected; {kind} network")
-        x = self._activate(convolve_strided(keypoints.flatten(2), self.expand_conv), self.expand_bn)
-        for i, width in enumerate(self.widths[1:]):
-            y = self._activate(convolve_strided(x, self.layers_conv[2 * i]), self.layers_bn[2 * i])
-            y = self._activate(convolve(y, self.layers_conv[2 * i + 1]), self.layers_bn[2 * i + 1])
-            first = width // 2 + (width // 2 if self.causal else 0)
-            x = x[:, first::width] + y
-        return self._split(x)
+        if keypoints.shape[1] != self.receptive_field:
+            raise ValueError(f"windows of {keypoints.shape[1]} frames, {self.receptive_field} expected")
+        return self.forward(keypoints, self.receptive_field)
+
+    def _grids(self, stride: int) -> list[int]:
+        """Distance in frames between the outputs of each layer that the next ones need for every `stride`-th output."""
+        after = [dilation for _, dilation, _ in self._blocks()]
+        return [gcd(stride, *after[i:]) if not self.dense else 1 for i in range(len(after))] + [stride]
 
     def _blocks(self) -> Iterator[tuple[int, int, int]]:
         """Width, dilation and frames lost on either side of each residual block."""
@@ -129,20 +134,13 @@ def check_widths(widths: tuple[int, ...]) -> None:
         raise ValueError(f"filter widths must be odd, not {widths}")
 
 
-def convolve(x: Tensor, conv: nn.Conv1d, dilation: int = 1) -> Tensor:
-    """(B,T,C) -> (B,T - (width-1)*dilation,C')."""
+def convolve(x: Tensor, conv: nn.Conv1d, dilation: int = 1, stride: int = 1) -> Tensor:
+    """(B,T,C) -> (B,T',C') of the T - (width-1)*dilation outputs, or every `stride`-th of them."""
     width = conv.weight.shape[2]
-    if width > 1:
+    if width > 1 or stride > 1:
         frames = x.shape[1] - (width - 1) * dilation
-        x = torch.cat([x[:, k * dilation : k * dilation + frames] for k in range(width)], dim=-1)
+        x = torch.cat([x[:, k * dilation : k * dilation + frames : stride] for k in range(width)], dim=-1)
     return functional.linear(x, flat_weight(conv), conv.bias)
-
-
-def convolve_strided(x: Tensor, conv: nn.Conv1d) -> Tensor:
-    """(B,T,C) -> (B,T/width,C'): neighbouring frames, no overlap."""
-    width = conv.weight.shape[2]
-    batch, frames, channels = x.shape
-    return functional.linear(x.reshape(batch, frames // width, width * channels), flat_weight(conv), conv.bias)
 
 
 def flat_weight(conv: nn.Conv1d) -> Tensor:
