@@ -60,14 +60,14 @@ def joined(one: Mocap, other: Mocap, share: float) -> Mocap:
 def _perform(rng: np.random.Generator, number: int, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(T,23,3) m and (T,4) contacts of one actor."""
     body = build_body(Proportions.random(int(rng.integers(1 << 30))))
-    figure = _motion(rng, number)(body, times)
+    figure = acted_motion(rng, number)(body, times)
     joints = body.joints(figure)
     neck, top = BODY.index("neck_nose", "head_top")
     joints[:, top] = joints[:, neck] + HEAD * (joints[:, top] - joints[:, neck])
     return joints, figure.contacts
 
 
-def _motion(rng: np.random.Generator, number: int) -> Motion:
+def acted_motion(rng: np.random.Generator, number: int) -> Motion:
     heading = rng.uniform(0, 2 * np.pi)
     if number % 8 == 0:
         return turn((0.0, 0.0), heading, rng.choice([-1, 1]) * rng.uniform(0.5, 2.0))

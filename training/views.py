@@ -13,17 +13,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from training.body_frames import Draws, about, face_frame, mixed, torso
+from training.broad_errors import FACE, FEET, BroadErrors
+from training.detector_errors import DetectorErrors
 from training.mocap import BODY, UNKNOWN, Mocap
 from training.normalise import JOINTS, normalise
 
 CHAIN = 1.59  # metres from ankle over knee, hip height, spine and neck to head top of a person 1.7 m tall
-HEIGHT = 1.7
-FACE = JOINTS.index("nose", "left_ear", "right_ear")
 TORSO = JOINTS.index("pelvis", "spine", "thorax", "neck_nose", "head_top")
 HANDS = JOINTS.index("left_hand", "right_hand")
-FEET = JOINTS.index("left_heel", "left_toe", "right_heel", "right_toe")
-KNEES_DOWN = [*JOINTS.index("left_knee", "right_knee", "left_ankle", "right_ankle"), *FEET]
-LEGS = [*JOINTS.index("left_hip", "right_hip"), *KNEES_DOWN]
 # What different sources of 2D lack, and how often they are shown.
 SOURCES: tuple[tuple[float, list[int]], ...] = (
     (0.50, TORSO),  # BlazePose
@@ -33,7 +31,7 @@ SOURCES: tuple[tuple[float, list[int]], ...] = (
     (0.08, FACE + HANDS + FEET),  # Human3.6M
 )
 SLOW = 0.3  # share of windows filmed at a lower frame rate, of which the lifter sees frames and straight lines between
-FLAWED = 0.7  # share of windows with any error of a detector; the others are seen exactly
+FITTED = 0.6  # share of BlazePose's windows with its errors as measured; all others get broad errors
 # Bones that change their length together, and limbs that another person's motion may replace (by the bones' ends).
 GROUPS = ("hip", "knee", "ankle", "spine", "thorax", "neck_nose", "head_top", "shoulder", "elbow", "wrist", "heel",
           "toe", "hand")  # fmt: skip
@@ -59,51 +57,30 @@ class Batch:
     contacts: Tensor
 
 
-class Views:
+class Views(Draws):
     """Draws batches. The generator's state is all that must be saved to go on exactly where a run stopped."""
 
     def __init__(self, mocap: Mocap, frames: int, field: int, generator: torch.Generator) -> None:
         """`frames` of truth per window, and `field - 1` more of input (the network's receptive field)."""
-        self.mocap, self.frames, self.length, self.generator = mocap, frames, frames + field - 1, generator
-        self.device = mocap.joints.device
+        super().__init__(frames + field - 1, generator)
+        self.mocap, self.frames = mocap, frames
         self.cumulative = mocap.weights.cumsum(0)
         self.parents = torch.tensor([max(p, 0) for p in BODY.parents], device=self.device)
         self.accumulate = _ancestors(BODY.parents).to(self.device)
         self.group = torch.tensor([_group(name) for name in BODY.joints], device=self.device)
-        self.select, self.neighbours = _selection(self.device)
+        self.broad = BroadErrors(self.length, generator)
+        self.fitted = DetectorErrors(self.length, generator)
 
     def batch(self, size: int) -> Batch:
         """Draw `size` windows."""
         joints, contacts = self._play(size)
         joints, contacts = self._reshape(joints, contacts)
         joints = self._film(joints)
-        flawed = self._chance(FLAWED, size)
-        seen = self._detectable(joints, flawed)
-        rays = seen[..., :2] / seen[..., 2:]
-        height = HEIGHT / joints[:, :, 0, 2].mean(1)
-        rays, scores = self._slower(*self._detect(rays, height, flawed))
-        inputs, turn = normalise(rays, scores)
+        inputs, turn = normalise(*self._slower(*self._detect(joints)))
         inputs = self._hold(inputs)
         middle = slice((self.length - self.frames) // 2, (self.length + self.frames) // 2)
         relative = (joints - joints[:, :, :1])[:, middle]
         return Batch(inputs, relative @ turn[:, middle].transpose(-1, -2), contacts[:, middle])
-
-    def _uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        return torch.rand(*shape, generator=self.generator, device=self.device) * (high - low) + low
-
-    def _normal(self, *shape: int, scale: float = 1.0) -> Tensor:
-        return torch.randn(*shape, generator=self.generator, device=self.device) * scale
-
-    def _chance(self, probability: float, *shape: int) -> Tensor:
-        return self._uniform(*shape) < probability
-
-    def _span(self, probability: float, shape: tuple[int, ...], shortest: int, longest: int) -> Tensor:
-        """(B,L,...) bool: in some of (B,...) one stretch of time of random length."""
-        length = self._uniform(*shape, low=shortest, high=longest)
-        begin = self._uniform(*shape) * (self.length + length) - length
-        begin = torch.where(self._chance(probability, *shape), begin, float(2 * self.length))
-        clock = torch.arange(self.length, device=self.device).view(1, -1, *[1] * (len(shape) - 1))
-        return (clock >= begin[:, None]) & (clock < (begin + length)[:, None])
 
     def _play(self, size: int) -> tuple[Tensor, Tensor]:
         """Windows at random places and speeds: joints (B,L,23,3), contacts (B,L,4)."""
@@ -122,7 +99,7 @@ class Views:
         """Limbs of other windows, other proportions, standard size, the window's mean pelvis as origin."""
         size, root = len(joints), joints[:, :, :1]
         bones = joints - joints[:, :, self.parents]
-        frame = _torso(joints)
+        frame = torso(joints)
         donated = bones.roll(1, 0) @ (frame.roll(1, 0).transpose(-1, -2) @ frame)
         swap = torch.zeros(size, len(BODY), dtype=torch.bool, device=self.device)
         for ends, chance in zip(LIMBS, LIMB_CHANCE, strict=True):
@@ -137,7 +114,7 @@ class Views:
         lengths = bones[:, ::8].norm(dim=-1).mean(1)
         scale = CHAIN / lengths[:, CHAIN_BONES].mul(torch.tensor(CHAIN_SHARE, device=self.device)).sum(1)
         root = root - root.mean(1, keepdim=True)
-        return (root + self.accumulate @ bones) * scale[:, None, None, None], contacts
+        return (root + mixed(self.accumulate, bones)) * scale[:, None, None, None], contacts
 
     def _bends(self, bent: Tensor) -> Tensor:
         """(B,23,3,3): how each bone is turned, together with the bones that it hangs on."""
@@ -163,57 +140,29 @@ class Views:
         )
         roll = self._normal(size, scale=0.07)
         # The body turns about a random horizontal axis, then about the vertical; then the camera's axes.
-        turn = _about(2, azimuth) @ _about(0, tilt) @ _about(2, around)
+        turn = about(2, azimuth) @ about(0, tilt) @ about(2, around)
         to_camera = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]], device=self.device)
-        turn = _about(2, roll) @ _about(0, elevation) @ to_camera @ turn
+        turn = about(2, roll) @ about(0, elevation) @ to_camera @ turn
         joints = joints @ turn.transpose(-1, -2)[:, None]
         distance = torch.exp(self._uniform(size, low=math.log(1.8), high=math.log(10.0)))
         nearest = joints[..., 2].amin(dim=(1, 2))
         distance = distance + (0.7 - distance - nearest).clamp_min(0.0)
         return joints + distance[:, None, None, None] * torch.tensor([0.0, 0.0, 1.0], device=self.device)
 
-    def _detectable(self, joints: Tensor, flawed: Tensor) -> Tensor:
-        """(B,L,23,3) -> (B,L,26,3): a face on the head, and joints where a detector's own idea of them lies."""
-        size = len(joints)
-        mix = self.select.expand(size, -1, -1) + self._misplacement(flawed)
-        seen = mix[:, None] @ joints
-        face = _face_frame(joints, self._normal(size, 1, scale=0.35))
-        places = torch.tensor([[0.0, 0.07, 0.13], [0.075, 0.085, 0.02], [-0.075, 0.085, 0.02]], device=self.device)
-        varied = self._normal(size, 3, scale=0.025)[:, None] * torch.tensor([0.2, 1.0, 1.0], device=self.device)
-        offsets = (places + varied)[:, None] @ face
-        head = joints[:, :, BODY.index("neck_nose")]
-        seen[:, :, : len(FACE)] = head + offsets
-        return seen + self._normal(size, 1, len(JOINTS), 3, scale=0.012) * self._amount(flawed)[:, None, None, None]
-
-    def _amount(self, flawed: Tensor) -> Tensor:
-        """(B,) how large one kind of error is in each window: 0 to 1."""
-        return flawed * self._uniform(len(flawed))
-
-    def _misplacement(self, flawed: Tensor) -> Tensor:
-        """(B,26,23) changes of `select` that pull joints towards or away from their neighbours; rows sum to 0."""
-        size = len(flawed)
-        pull = self._normal(size, *self.neighbours.shape) * self.neighbours * self._amount(flawed)[:, None, None]
-        return pull - self.select * pull.sum(-1, keepdim=True)
-
-    def _detect(self, rays: Tensor, height: Tensor, flawed: Tensor) -> tuple[Tensor, Tensor]:
-        """A detector's errors, in parts of the person's height (B,): rays (B,L,26,2), scores (B,L,26)."""
-        size, length, count = rays.shape[:3]
-        quick = self._normal(size, length + 2, count, 2)
-        quick = (quick[:, :-2] + quick[:, 1:-1] + quick[:, 2:]) / math.sqrt(3)
-        slow = _stretch(self._normal(size, length // 10 + 2, count, 2), length)
-        joint = torch.exp(self._normal(size, 1, count, 1, scale=0.4))
-        error = joint * (quick * self._strength(flawed, 0.025) + slow * self._strength(flawed, 0.02))
-        bursts = self._span(0.3, (size, count), 3, 20) & flawed[:, None, None]
-        error = error + bursts[..., None] * self._normal(size, 1, count, 2, scale=0.08)
-        rays = rays + error * height[:, None, None, None]
-        turned = (self._span(0.12, (size, 1), 2, 25) & flawed[:, None, None])[..., None]
-        whole = self._chance(0.5, size, 1, 1, 1)
-        exchanged = rays[:, :, JOINTS.mirror]
-        legs = torch.zeros(count, 1, dtype=torch.bool, device=self.device).index_fill(
-            0, torch.tensor(LEGS, device=self.device), True
-        )
-        rays = torch.where(turned & (whole | legs), exchanged, rays)
-        return rays, self._scores(error, bursts, flawed)
+    def _detect(self, joints: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,L,23,3) in camera axes -> what a source of 2D sees: rays (B,L,26,2) with z = 1, scores (B,L,26)."""
+        size, face = len(joints), self._face(joints)
+        chances = torch.tensor([chance for chance, _ in SOURCES], device=self.device)
+        source = torch.multinomial(chances, size, replacement=True, generator=self.generator)
+        fitted = (source == 0) & self._chance(FITTED, size)
+        rays = joints.new_zeros(size, self.length, len(JOINTS), 2)
+        scores = rays.new_zeros(rays.shape[:3])
+        for errors, rows in ((self.fitted, fitted.nonzero()[:, 0]), (self.broad, (~fitted).nonzero()[:, 0])):
+            rays[rows], scores[rows] = errors.see(joints[rows], face[rows])
+        lacking = torch.zeros(len(SOURCES), len(JOINTS), dtype=torch.bool, device=self.device)
+        for row, (_, absent) in enumerate(SOURCES):
+            lacking[row, absent] = True
+        return rays, torch.where(lacking[source][:, None], 0.0, scores)
 
     def _slower(self, rays: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Some windows as cameras of 10 to 30 frames/s give them, brought to the even rate as by `lifters.resample`."""
@@ -231,29 +180,13 @@ class Views:
         mixed = rays[row, left] * (1 - part[..., None]) + rays[row, right] * part[..., None]
         return mixed, torch.where(lost, 0.0, told)
 
-    def _strength(self, flawed: Tensor, largest: float) -> Tensor:
-        return (self._amount(flawed) * largest)[:, None, None, None]
-
-    def _scores(self, error: Tensor, bursts: Tensor, flawed: Tensor) -> Tensor:
-        """How sure the detector is: less so the larger the error, or always 1; 0 where it sees nothing."""
-        size, length, count = bursts.shape
-        told = self._uniform(size, 1, 1, low=0.5) - error.norm(dim=-1) * self._uniform(size, 1, 1, high=8.0)
-        told = told + _stretch(self._normal(size, length // 10 + 2, count, 1, scale=0.12), length)[..., 0]
-        told = (told - bursts * self._uniform(size, 1, 1, high=0.6)).clamp(0.05, 1.0)
-        scores = torch.where(self._chance(0.45, size, 1, 1), 1.0, told)
-        lost = self._span(0.06, (size, count), 3, 40) | self._span(0.08, (size, 1), 1, 15)
-        for limb in (LEGS, KNEES_DOWN, [5, 7, 9], [6, 8, 10], [13, 15, 17, 19], [14, 16, 18, 20]):
-            lost[:, :, limb] |= self._span(0.03, (size, 1), 5, 3 * length)
-        lost = (lost & flawed[:, None, None]) | self._lacking(size)[:, None]
-        return torch.where(lost, 0.0, scores)
-
-    def _lacking(self, size: int) -> Tensor:
-        """(B,26) joints that the source of this window does not have."""
-        table = torch.zeros(len(SOURCES), len(JOINTS), dtype=torch.bool, device=self.device)
-        for row, (_, joints) in enumerate(SOURCES):
-            table[row, joints] = True
-        chances = torch.tensor([chance for chance, _ in SOURCES], device=self.device)
-        return table[torch.multinomial(chances, size, replacement=True, generator=self.generator)]
+    def _face(self, joints: Tensor) -> Tensor:
+        """(B,L,23,3) -> (B,L,3,3): nose, left and right ear, a little elsewhere on every head."""
+        size = len(joints)
+        frame = face_frame(joints, self._normal(size, 1, scale=0.35))
+        places = torch.tensor([[0.0, 0.07, 0.13], [0.075, 0.085, 0.02], [-0.075, 0.085, 0.02]], device=self.device)
+        varied = self._normal(size, 3, scale=0.025)[:, None] * torch.tensor([0.2, 1.0, 1.0], device=self.device)
+        return joints[:, :, BODY.index("neck_nose")] + (places + varied)[:, None] @ frame
 
     def _hold(self, inputs: Tensor) -> Tensor:
         """Some windows begin or end within a clip: its first or last frame is repeated, as at run time."""
@@ -294,55 +227,6 @@ def _ancestors(parents: tuple[int, ...]) -> Tensor:
     return table
 
 
-def _selection(device: torch.device) -> tuple[Tensor, Tensor]:
-    """(26,23) the body joint that each input joint is (none for the face), and how far neighbours may pull it."""
-    select, pull = torch.zeros(len(JOINTS), len(BODY)), torch.zeros(len(JOINTS), len(BODY))
-    for row, name in enumerate(JOINTS.joints[len(FACE) :], start=len(FACE)):
-        column = BODY.joints.index(name)
-        select[row, column] = 1.0
-        for parent, child in BODY.bones:
-            if column in (parent, child):
-                pull[row, child if column == parent else parent] = 0.05
-        other = BODY.mirror[column]
-        if name.endswith("hip"):
-            pull[row, other], pull[row, BODY.index("thorax")[0]] = 0.25, 0.06
-        if name.endswith("shoulder"):
-            pull[row, other], pull[row, 0] = 0.06, 0.05
-    return select.to(device), pull.to(device)
-
-
-def _torso(joints: Tensor) -> Tensor:
-    """(B,L,K,3) -> (B,L,3,3) whose rows are the body's left, up and forward."""
-    shoulders, hips = BODY.index("left_shoulder", "right_shoulder"), BODY.index("left_hip", "right_hip")
-    left = joints[:, :, shoulders[0]] - joints[:, :, shoulders[1]] + joints[:, :, hips[0]] - joints[:, :, hips[1]]
-    return _axes(left, joints[:, :, BODY.index("thorax")[0]] - joints[:, :, 0])
-
-
-def _axes(left: Tensor, up: Tensor) -> Tensor:
-    up = torch.nn.functional.normalize(up, dim=-1)
-    left = torch.nn.functional.normalize(left - (left * up).sum(-1, keepdim=True) * up, dim=-1)
-    return torch.stack([left, up, torch.linalg.cross(left, up)], dim=-2)
-
-
-def _face_frame(joints: Tensor, yaw: Tensor) -> Tensor:
-    """(B,L,3,3) left, up and forward of the head, which is turned by `yaw` (B,1) against the shoulders."""
-    shoulders = BODY.index("left_shoulder", "right_shoulder")
-    neck, top = BODY.index("neck_nose", "head_top")
-    frame = _axes(joints[:, :, shoulders[0]] - joints[:, :, shoulders[1]], joints[:, :, top] - joints[:, :, neck])
-    return _about(1, yaw[:, 0])[:, None] @ frame
-
-
-def _about(axis: int, angle: Tensor) -> Tensor:
-    """(B,) -> (B,3,3) rotations about a coordinate axis."""
-    cos, sin, one, zero = angle.cos(), angle.sin(), torch.ones_like(angle), torch.zeros_like(angle)
-    rows = {
-        0: (one, zero, zero, zero, cos, -sin, zero, sin, cos),
-        1: (cos, zero, sin, zero, one, zero, -sin, zero, cos),
-        2: (cos, -sin, zero, sin, cos, zero, zero, zero, one),
-    }[axis]
-    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
-
-
 def _rotation(vector: Tensor) -> Tensor:
     """(B,3) axis times angle -> (B,3,3), by Rodrigues' formula."""
     angle = vector.norm(dim=-1).clamp_min(1e-8)[:, None, None]
@@ -350,11 +234,3 @@ def _rotation(vector: Tensor) -> Tensor:
     zero = torch.zeros_like(x)
     cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
     return torch.eye(3, device=vector.device) + angle.sin() * cross + (1 - angle.cos()) * (cross @ cross)
-
-
-def _stretch(values: Tensor, length: int) -> Tensor:
-    """(B,n,J,C) -> (B,length,J,C) by linear interpolation over time."""
-    place = torch.linspace(0, values.shape[1] - 1.001, length, device=values.device)
-    before = place.long()
-    part = (place - before)[:, None, None]
-    return values[:, before] * (1 - part) + values[:, before + 1] * part
