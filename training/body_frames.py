@@ -75,7 +75,7 @@ def stretch(values: Tensor, length: int) -> Tensor:
 
 
 def mixed(weights: Tensor, points: Tensor) -> Tensor:
-    """Weights (N,M) or (B,N,M), points (B,L,M,3) -> (B,L,N,3) sums, by large matrix products instead of B*L small ones."""
+    """Weights (N,M) or (B,N,M), points (B,L,M,3) -> (B,L,N,3) sums, by large products instead of B*L small ones."""
     size, length, count = points.shape[:3]
     flat = points.transpose(1, 2).reshape(size, count, 3 * length)
-    return (weights @ flat).view(size, -1, length, 3).transpose(1, 2)
+    return (weights @ flat).view(size, weights.shape[-2], length, 3).transpose(1, 2)
