@@ -1,6 +1,7 @@
 """The recipe: data, views, and a training run in seconds that learns, stops and goes on."""
 
 import csv
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -205,10 +206,10 @@ def test_command_leaves_what_a_run_needs(recorded, tmp_path):
 
 def test_published_files_are_whole_and_for_everybody(tmp_path):
     from checkpoints.card import card
-    from training.export_videopose3d import publish
+    from training.publish import commit, publish
 
-    model = build(small(Options(data=tmp_path)))
-    path = publish(model, tmp_path, 5, {"p_mpjpe_exact_mm": 40.04}, acted=0.08)
+    options = replace(small(Options(data=tmp_path)), acted=0.08, seed=7)
+    path = publish(build(options), tmp_path, options, {"p_mpjpe_exact_mm": 40.04})
     plain = tmp_path / "plain"
     plain.touch()
     files = [p for p in tmp_path.rglob("*") if p.is_file()]
@@ -217,3 +218,34 @@ def test_published_files_are_whole_and_for_everybody(tmp_path):
     facts = card(path.stem, path.parent)
     assert facts.details["accuracy"] == {"p_mpjpe_exact_mm": 40.0}
     assert "acted by the studio (8% of the windows)" in facts.trained_on
+    told = facts.details["training"]
+    assert told["seed"] == 7 and told["steps"] == 30 and told["widths"] == [3, 3] and told["precision"] == "32-true"
+    assert told.get("commit") == commit() and not {"data", "out"} & set(told)
+    assert str(tmp_path) not in path.read_text()
+
+
+def test_commit_is_told_in_a_checkout_only(tmp_path):
+    import subprocess
+
+    from training.publish import commit
+
+    assert commit(tmp_path) is None
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@x.org"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
+    assert re.fullmatch("[0-9a-f]{40}", commit(tmp_path))
+
+
+def test_low_frame_rates_leave_straight_lines_alone_and_join_frames_by_them(recorded):
+    views = Views(load_mocap(recorded), 8, 27, torch.Generator().manual_seed(0))
+    frames, scores = torch.arange(views.length, dtype=torch.float32), torch.ones(64, views.length, len(JOINTS))
+    line = frames[None, :, None, None].expand(64, -1, len(JOINTS), 2)
+    straight, kept = views._slower(line, scores)
+    torch.testing.assert_close(straight, line, atol=1e-4, rtol=0)
+    assert torch.equal(kept, scores)
+    noise = torch.randn(64, views.length, len(JOINTS), 2, generator=torch.Generator().manual_seed(1))
+    slow, _ = views._slower(noise, scores)
+    same = (slow == noise).all(dim=(2, 3))
+    share = (~same.all(1)).float().mean()
+    assert 0.1 < share < 0.5, "some windows are slow, most are not"
+    assert (same.sum(1) >= views.length / 3 - 2).all(), "no slower than 10 frames/s: that many are still true frames"

@@ -22,9 +22,9 @@ from torch.nn import functional
 
 from lifters.networks.sighted import SightedModel
 from pipeline.errors import InputError
-from training.export_videopose3d import publish
 from training.mocap import BODY, UNKNOWN, load_mocap
 from training.procedural import joined, procedural
+from training.publish import publish
 from training.settings import changed
 from training.views import Batch, Views
 
@@ -238,4 +238,4 @@ def main(
     weights = train(options, lambda step, mean: log.info("step %d of %d: loss %.4f", step, options.steps, mean))
     model = build(options)
     model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
-    return publish(model, out, options.steps, {}, acted=options.acted)
+    return publish(model, out, options, {})

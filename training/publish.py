@@ -1,0 +1,111 @@
+"""What is left of a training run of the default lifter: weights, and the card that says what they are and whence."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lifters.networks.sighted import SightedModel
+from pipeline.files import atomic
+from training.export_videopose3d import export
+
+if TYPE_CHECKING:
+    from training.videopose3d import Options
+
+ROOT = Path(__file__).parent.parent
+# Where a run happened and how it was watched; all other options decide what comes out.
+CIRCUMSTANCES = ("data", "out", "device", "threads", "resume", "save_minutes", "log_every")
+
+CARD = '''name = "{name}"
+file = "{file}"
+format = "onnx"
+bytes = {bytes}
+sha256 = "{sha256}"
+licence = "Apache-2.0"
+licence_url = "https://www.apache.org/licenses/LICENSE-2.0"
+trained_on = "{trained_on}"
+acknowledgement = """The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with \
+funding from NSF EIA-0196217."""
+data_licences = "CMU: free for all uses; Mesh2Motion/Quaternius: CC0; jl_motionmatching: MIT"
+input_skeleton = "lift-26"
+output_skeleton = "h36m-23"
+normalisation = "person-centred rays, virtual camera, apparent size (lifters/normalise.py), 30 frames/s"
+receptive_field = {field}
+filter_widths = {widths}
+channels = {channels}
+
+# The same numbers with the state dict's names, for training.
+safetensors_file = "{safetensors_file}"
+safetensors_bytes = {safetensors_bytes}
+safetensors_sha256 = "{safetensors_sha256}"
+
+[[sources]]
+kind = "repository"
+path = "checkpoints/{file}"
+
+# python videopose.py train videopose3d, with these options where they are not its defaults.
+[training]
+{training}
+
+{accuracy}
+'''
+
+MOCAP = "CMU, Mesh2Motion and jl_motionmatching motion capture"
+ACCURACY = "# Errors over joints 0-16 in mm on test subjects never trained on; 2D exact and with noise.\n[accuracy]\n"
+
+NOT_MEASURED = "# Not measured.\n[accuracy]"
+
+
+def publish(
+    model: SightedModel, folder: Path, options: Options, accuracy: dict[str, float], name: str = "videopose3d-open"
+) -> Path:
+    """Write weights into `folder` and their card into `folder/cards`; returns the card's path.
+
+    Args:
+        options: of the run that made the weights.
+        accuracy: errors in mm by name; empty when they were not measured.
+
+    Raises:
+        OutputError: no permission, no space.
+    """
+    facts = export(model, folder, name)
+    table = "\n".join(f"{key} = {value:.1f}" for key, value in accuracy.items())
+    text = CARD.format(
+        name=name, field=model.receptive_field, widths=list(options.widths), channels=options.channels,
+        trained_on=trained_on(options.acted), training=recipe(options),
+        accuracy=ACCURACY + table if table else NOT_MEASURED, **facts,
+    )  # fmt: skip
+    card = folder / "cards" / f"{name}.toml"
+    with atomic(card) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return card
+
+
+def recipe(options: Options) -> str:
+    """What it takes to do a run again, as lines of TOML: its options, and the commit of the program."""
+    chosen = {key: value for key, value in asdict(options).items() if key not in CIRCUMSTANCES}
+    lines = [f"{key} = {_toml(value)}" for key, value in (chosen | {"commit": commit()}).items() if value is not None]
+    return "\n".join(lines)
+
+
+def commit(folder: Path = ROOT) -> str | None:
+    """The commit of the program's own checkout; None outside of one."""
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    return str(list(value) if isinstance(value, tuple) else value)
+
+
+def trained_on(acted: float) -> str:
+    """What a card says of the data."""
+    poses = f"{MOCAP} and poses acted by the studio ({acted:.0%} of the windows)" if acted else MOCAP
+    return f"{poses}, seen by random virtual cameras"
