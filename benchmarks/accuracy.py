@@ -2,6 +2,7 @@
 
 python -m benchmarks.accuracy balance --data ../shared/data    one real camera at a time against a four-camera reference
 python -m benchmarks.accuracy mocap --data ../shared/data      lifting alone, on the fixed test subjects of score.py
+python -m benchmarks.accuracy rates --data ../shared/data      the same at other frame rates, fast frames apart
 python -m benchmarks.accuracy studio                           whole runs on rendered scenes with exact truth
 """
 
@@ -9,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import tempfile
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 from scipy.optimize import linear_sum_assignment
 
 from pipeline.choices import chosen_class
@@ -28,14 +31,16 @@ from training.metrics import mpjpe, p_mpjpe
 LIMBS = [
     f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for side in ("left", "right")
 ]
-NEEDS = {"balance": "balance_4views/reference.trc", "mocap": "mocap/score.py"}
+NEEDS = {"balance": "balance_4views/reference.trc", "mocap": "mocap/score.py", "rates": "mocap/score.py"}
 LIFTERS = ("videopose3d", "blazepose")
+RATES = (12.5, 25.0, 30.0, 50.0)
+SCORE_CAMERA = Camera(np.array([[1100.0, 0, 500], [0, 1100, 500], [0, 0, 1]]), (1000, 1000))  # of score.py
 
 
 def main() -> None:
     """Parse the command line and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["balance", "mocap", "studio"])
+    parser.add_argument("what", choices=list(TABLES))
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     arguments = parser.parse_args()
     if arguments.what in NEEDS and not (arguments.data / NEEDS[arguments.what]).is_file():
@@ -88,13 +93,12 @@ def read_trc(path: Path) -> dict[str, Array]:
 
 def mocap(data: Path, scratch: Path) -> None:
     """Lifting alone on the fixed test subjects of score.py, exact and noisy 2D."""
-    score, lifter = _load_script(data / "mocap" / "score.py"), chosen_class("lifter", "videopose3d")()
-    camera = Camera(np.array([[1100.0, 0, 500], [0, 1100, 500], [0, 0, 1]]), (1000, 1000))
+    score, lifter = load_script(data / "mocap" / "score.py"), chosen_class("lifter", "videopose3d")()
     print("| 2D | P-MPJPE mm | N-MPJPE mm | MPJPE mm | frames |\n|---|---|---|---|---|")
     for noise in (False, True):
         errors: list[list[Array]] = [[], [], []]
         for _, pixels, joints in score.views(noise=noise):
-            predicted = _lift(lifter, pixels, camera)[:, :17]
+            predicted = _lift(lifter, pixels, SCORE_CAMERA)[:, :17]
             for row, metric in zip(errors, (score.pmpjpe, score.n_mpjpe, score.mpjpe), strict=True):
                 row.append(metric(predicted, joints[:, :17]))
         means = [1000 * np.concatenate(row).mean() for row in errors]
@@ -102,13 +106,32 @@ def mocap(data: Path, scratch: Path) -> None:
         print(f"| {label} | " + " | ".join(f"{m:.1f}" for m in means) + f" | {sum(map(len, errors[0]))} |")
 
 
-def _lift(lifter: object, pixels: Array, camera: Camera) -> Array:
+def _lift(lifter: object, pixels: Array, camera: Camera, fps: float = 30.0) -> Array:
     """(T,23,2) px of h36m-23 as the lifter's input skeleton -> (T,23,3) m, pelvis-relative."""
     from lifters.videopose3d import track_from_h36m
 
     frames = np.arange(len(pixels), dtype=np.int32)
-    motion: Motion3D = lifter.lift(track_from_h36m(pixels, frames), camera, frames / 30)
+    motion: Motion3D = lifter.lift(track_from_h36m(pixels, frames), camera, frames / fps)
     return motion.joints
+
+
+def rates(data: Path, scratch: Path) -> None:
+    """The test subjects as cameras of other frame rates see them: recorded motion at the moments of their frames."""
+    score, lifter = load_script(data / "mocap" / "score.py"), chosen_class("lifter", "videopose3d")()
+    print("| frames/s | P-MPJPE mm, all frames | the fastest tenth | frames |\n|---|---|---|---|")
+    for fps in RATES:
+        errors, speeds = [], []
+        for _, _, joints in itertools.islice(score.views(), 0, None, 3):
+            moments = np.arange(0, (len(joints) - 1) / 30, 1 / fps)
+            spline = CubicSpline(np.arange(len(joints)) / 30, joints.astype(float))
+            seen = spline(moments)
+            pixels = 1100 * seen[..., :2] / seen[..., 2:] + 500
+            errors.append(score.pmpjpe(_lift(lifter, pixels, SCORE_CAMERA, fps)[:, :17], seen[:, :17]))
+            moving = spline(moments, 1)[:, :17]
+            speeds.append(np.linalg.norm(moving - moving[:, :1], axis=-1).mean(axis=1))
+        error, speed = 1000 * np.concatenate(errors), np.concatenate(speeds)
+        fast = error[speed >= np.quantile(speed, 0.9)]
+        print(f"| {fps:g} | {error.mean():.1f} | {fast.mean():.1f} | {len(error)} |", flush=True)
 
 
 SCENES = ("walk", "run", "turn", "wave", "squat", "jump", "sit", "dance", "crossing4")
@@ -168,7 +191,7 @@ def _figures(ours: Array, true: Array, times: Array) -> list[float]:
     return [1000 * float(e) for e in errors] + [jitter(ours, times), jitter(true, times)]
 
 
-def _load_script(path: Path) -> ModuleType:
+def load_script(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("score", path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -176,7 +199,7 @@ def _load_script(path: Path) -> ModuleType:
     return module
 
 
-TABLES = {"balance": balance, "mocap": mocap, "studio": studio}
+TABLES = {"balance": balance, "mocap": mocap, "rates": rates, "studio": studio}
 
 
 if __name__ == "__main__":

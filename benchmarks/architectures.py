@@ -23,19 +23,17 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.accuracy import _load_script
+from benchmarks.accuracy import SCORE_CAMERA, load_script
 from benchmarks.architectures_networks import CANDIDATES, Candidate
 from lifters.networks.sighted import BODY, INPUT
 from lifters.normalise import normalise
-from lifters.videopose3d import _rays_and_scores, track_from_h36m
-from pipeline.results import Camera
+from lifters.videopose3d import rays_and_scores, track_from_h36m
 from training.mocap import load_mocap
 from training.procedural import joined, procedural
 from training.videopose3d import Options, loss
 from training.views import Views
 
 ROOT = Path(__file__).parent.parent
-CAMERA = Camera(np.array([[1100.0, 0, 500], [0, 1100, 500], [0, 0, 1]]), (1000, 1000))  # of score.py
 WARMUP, FALL = 0.03, 0.6  # shares of the budget
 AVERAGE = 0.99  # of the weights, per step
 COLUMNS = ("network", "parameters, M", "MFLOP/frame", "steps", "windows seen", "P-MPJPE mm, exact 2D", "with noise")
@@ -80,7 +78,7 @@ def measure(candidate: Candidate, data: Path, seconds: float, views: int) -> str
     generator = torch.Generator().manual_seed(0)
     source = Views(mocap, candidate.frames, candidate.field, generator)
     steps, average = _train(candidate, network, source, seconds)
-    errors = score(candidate, average.module.eval(), _load_script(data / "score.py"), views)
+    errors = score(candidate, average.module.eval(), load_script(data / "score.py"), views)
     size = sum(parameter.numel() for parameter in network.parameters()) / 1e6
     figures = [f"{size:.1f}", f"{_flops(candidate, network) / 1e6:.1f}", str(steps), str(steps * candidate.batch)]
     return f"| {' | '.join([candidate.title, *figures, *(f'{e:.1f}' for e in errors)])} |"
@@ -129,7 +127,7 @@ def score(candidate: Candidate, network: torch.nn.Module, rules: object, views: 
 
 def _lift(candidate: Candidate, network: torch.nn.Module, pixels: np.ndarray) -> np.ndarray:
     """(T,23,2) px -> (T,17,3) m in the camera's axes, with the mirrored track's lift averaged in."""
-    inputs, turn = normalise(*_rays_and_scores(track_from_h36m(pixels, np.arange(len(pixels))), CAMERA))
+    inputs, turn = normalise(*rays_and_scores(track_from_h36m(pixels, np.arange(len(pixels))), SCORE_CAMERA))
     flip = np.array([-1, 1, 1], np.float32)
     both = torch.from_numpy(np.stack([inputs, inputs[:, INPUT.mirror] * flip]))
     reach = candidate.field // 2

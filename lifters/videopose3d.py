@@ -95,7 +95,7 @@ class VideoPose3D:
         """
         own = np.asarray(times, float)[track.frames]
         even = grid(own, RATE)
-        rays, scores = _rays_and_scores(track, camera)
+        rays, scores = rays_and_scores(track, camera)
         inputs, turn = normalise(*to_grid(rays, scores, own, even, RATE))
         del rays  # the longest clips fill the memory
         joints, contacts = self._lift(inputs)
@@ -145,7 +145,7 @@ def track_from_h36m(pixels: Array, frames: Array) -> Track2D:
     return Track2D(1, BODY.name, frames, pixels, np.ones((count, len(BODY)), np.float32), np.ones(count, bool), boxes)
 
 
-def _rays_and_scores(track: Track2D, camera: Camera) -> tuple[Array, Array]:
+def rays_and_scores(track: Track2D, camera: Camera) -> tuple[Array, Array]:
     """(T,26,2) directions with z = 1, and (T,26), 0 where a joint is missing."""
     both = to_lift(np.concatenate([track.keypoints, track.scores[..., None]], axis=-1).astype(float), track.skeleton)
     scores = np.where(np.isfinite(both).all(-1), np.clip(both[..., 2], 0.0, 1.0), 0.0)
