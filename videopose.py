@@ -90,6 +90,22 @@ def train(
 
 
 @app.command()
+def prepare(
+    dataset: Annotated[str, typer.Argument(help="human36m, mpi-inf-3dhp or ski-pose.")],
+    raw: Annotated[Path, typer.Argument(help="The folder with what the licence holder offers.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the converted files.")],
+    subjects: Annotated[str | None, typer.Option(help="Like S9,S11; default: all.")] = None,
+    cameras: Annotated[
+        Path | None, typer.Option(help="Human3.6M's camera table; default: the one in --out or RAW.")
+    ] = None,
+) -> None:
+    """Convert a raw data set into the files that train and evaluate read."""
+    from pipeline.command import prepare_command
+
+    raise typer.Exit(prepare_command(dataset, raw, out, subjects=_names(subjects), cameras=cameras))
+
+
+@app.command()
 def evaluate(
     data: Annotated[Path, typer.Argument(help="The data set's folder, or its file.")],
     predictions: Annotated[Path, typer.Option(help=".npz with subject/action/camera -> (T,K,3).")],
@@ -107,13 +123,10 @@ def evaluate(
     """Score 3D predictions by a paper's protocol."""
     from pipeline.command import evaluate_command
 
-    def names(text: str | None) -> tuple[str, ...] | None:
-        return tuple(name.strip() for name in text.split(",") if name.strip()) if text is not None else None
-
     raise typer.Exit(
         evaluate_command(
             data, predictions, protocol, out, mat, json,
-            detector=keypoints, subjects=names(subjects), actions=names(actions), cameras=cameras,
+            detector=keypoints, subjects=_names(subjects), actions=_names(actions), cameras=cameras,
         )
     )  # fmt: skip
 
@@ -152,6 +165,10 @@ def doctor() -> None:
     from pipeline.doctor import examine
 
     raise typer.Exit(examine())
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text is not None else None
 
 
 def _with_default_command(arguments: list[str]) -> list[str]:

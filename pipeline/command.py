@@ -108,6 +108,23 @@ def check_command(data: Path) -> int:
     return InputError.exit_code if any(part.faults for part in found) else 0
 
 
+def prepare_command(dataset: str, raw: Path, out: Path, **choice: Any) -> int:
+    """Convert a raw distribution and print what was written.
+
+    Raises:
+        UsageError: no such data set (the nearest is suggested), or choices that it does not have.
+        InputError: files that are missing, damaged or laid out differently.
+        MissingError: a package that reads them is not installed.
+    """
+    from pipeline.choices import choose
+    from training import PREPARED
+
+    if not raw.is_dir():
+        raise InputError(f"no folder {raw}")
+    print("\n".join(choose("data set", dataset, PREPARED)(raw, out, **choice)))
+    return 0
+
+
 def evaluate_command(data: Path, predictions: Path, protocol: str, out: Path | None, mat: Path | None, json: bool,
                      **choice: Any) -> int:  # fmt: skip
     """Score stored predictions; print the table or JSON, and write files where asked.

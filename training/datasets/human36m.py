@@ -25,6 +25,7 @@ LAYOUT = videopose3d_files.Layout(
         "detectron_ft_h36m": "h36m-17",
         "detectron_pt_coco": "coco-17",
     },
+    prepared="human36m",
 )
 CORRUPT = ("S11", "Directions")  # its video is damaged; no paper uses it
 

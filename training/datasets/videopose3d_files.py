@@ -38,6 +38,7 @@ class Layout:
     stored: int  # joints in the file
     kept: tuple[int, ...]  # those of the skeleton, in its order
     detectors: Mapping[str, str]  # where 2D comes from -> its skeleton
+    prepared: str = ""  # the name by which `prepare` makes the files; none: it does not
 
 
 def read(
@@ -50,14 +51,15 @@ def read(
     """
     if detector not in layout.detectors:
         raise InputError(f"{layout.title} has no 2D called {detector}", f"known: {', '.join(layout.detectors)}")
-    motions = require(folder / f"data_3d_{layout.name}.npz", layout.holder)
-    keypoints = require(folder / f"data_2d_{layout.name}_{detector}.npz", layout.holder)
-    table = cameras or calibration.find(folder, layout.table)
+    motions = require(folder / f"data_3d_{layout.name}.npz", layout.holder, layout.prepared)
+    made = layout.prepared if detector == "gt" else ""
+    keypoints = require(folder / f"data_2d_{layout.name}_{detector}.npz", layout.holder, made)
+    table = cameras or calibration.find(layout.table, folder)
     places = calibration.load_cameras(table, layout.table)
     flat = layout.detectors[detector]
     for subject, action, joints, views in _walk(motions, keypoints, layout.stored, skeleton(flat), subjects):
         lenses = _lenses(places, table, keypoints, subject, len(views))
-        world = joints[:, list(layout.kept)].astype(np.float64)
+        world = joints[:, layout.kept].astype(np.float64)
         for lens, view in zip(lenses, views, strict=True):
             yield Sequence(
                 subject, action, lens.name, view, lens.to_camera(world), world, lens, lens.size, layout.fps,
