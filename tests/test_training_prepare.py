@@ -154,15 +154,19 @@ def test_cdf_files_without_cdflib(capsys, monkeypatch, tmp_path):
     assert code == 4 and "cdflib" in stderr and "pip install -r requirements-train.txt" in stderr
 
 
-def test_a_camera_table_from_elsewhere_comes_along(capsys, tmp_path):
+@pytest.mark.parametrize(("given", "copy"), [("mine.json", "cameras.json"), ("mine.py", "h36m_dataset.py")])
+def test_a_camera_table_from_elsewhere_comes_along(capsys, tmp_path, given, copy):
     raw_files.write_human36m(tmp_path / "raw", "h5", ["S9"])
-    cameras_in(tmp_path / "elsewhere")
-    (tmp_path / "elsewhere/cameras.json").rename(tmp_path / "mine.json")
+    table = cameras_in(tmp_path / "elsewhere")
+    text = json.dumps(table) if given.endswith("json") else (
+        f"h36m_cameras_intrinsic_params = {table['h36m_intrinsics']!r}\n"
+        f"h36m_cameras_extrinsic_params = {table['h36m_extrinsics']!r}\n"
+    )  # fmt: skip
+    (tmp_path / given).write_text(text)
     arguments = ("human36m", tmp_path / "raw", "--out", tmp_path / "out", "--subjects", "S9")
-    prepared(capsys, *arguments, "--cameras", tmp_path / "mine.json")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        "cameras.json", "data_2d_h36m_gt.npz", "data_3d_h36m.npz",
-    ]  # fmt: skip
+    prepared(capsys, *arguments, "--cameras", tmp_path / given)
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert made == {copy, "data_2d_h36m_gt.npz", "data_3d_h36m.npz"}
     assert len(list(human36m.read(tmp_path / "out"))) == 120
     prepared(capsys, *arguments)  # the table in --out will do now
 

@@ -89,7 +89,9 @@ def _draw(sequence: Sequence, stored: Mapping[str, Array], predictions: Path, wh
         raise InputError(f"cannot draw {predictions}", str(error)) from error
     frames = len(shown.clip.times)
     write_comparison(shown, path, what.size, _footage(clip, what, sequence.size, frames) if clip else None)
-    return f"{path}: {sequence.name}, {frames} frames, MPJPE {np.nanmean(shown.errors):.1f} mm"
+    known = shown.errors[np.isfinite(shown.errors)]
+    error = f"MPJPE {known.mean():.1f} mm" if len(known) else "nothing predicted"
+    return f"{path}: {sequence.name}, {frames} frames, {error}"
 
 
 def _footage(clip: Clip, what: Rendering, size: tuple[int, int], frames: int) -> Footage:
