@@ -90,6 +90,22 @@ def train(
 
 
 @app.command()
+def prepare(
+    dataset: Annotated[str, typer.Argument(help="human36m, mpi-inf-3dhp or ski-pose.")],
+    raw: Annotated[Path, typer.Argument(help="The folder with what the licence holder offers.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the converted files.")],
+    subjects: Annotated[str | None, typer.Option(help="Like S9,S11; default: all.")] = None,
+    cameras: Annotated[
+        Path | None, typer.Option(help="Human3.6M's camera table; default: the one in --out or RAW.")
+    ] = None,
+) -> None:
+    """Convert a raw data set into the files that train and evaluate read."""
+    from pipeline.command import prepare_command
+
+    raise typer.Exit(prepare_command(dataset, raw, out, subjects=_names(subjects), cameras=cameras))
+
+
+@app.command()
 def evaluate(
     data: Annotated[Path, typer.Argument(help="The data set's folder, or its file.")],
     predictions: Annotated[Path, typer.Option(help=".npz with subject/action/camera -> (T,K,3).")],
@@ -103,17 +119,31 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("--out", help="JSON to write.")] = None,
     mat: Annotated[Path | None, typer.Option(help="inference_data.mat to write, for 3DHP's own script.")] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+    render: Annotated[
+        Path | None, typer.Option(help="Draw instead: FILM.mp4 or .gif of one sequence, or a folder for all.")
+    ] = None,
+    viz_subject: Annotated[str | None, typer.Option(help="Whom to draw, like S9.")] = None,
+    viz_action: Annotated[str | None, typer.Option(help="What to draw, like 'Walking 1'.")] = None,
+    viz_camera: Annotated[str | None, typer.Option(help="From where, like 54138969.")] = None,
+    viz_video: Annotated[Path | None, typer.Option(help="The sequence's video, to draw the 2D on.")] = None,
+    viz_skip: Annotated[int, typer.Option(min=0, help="Frames of the video before the data's first.")] = 0,
+    viz_limit: Annotated[int | None, typer.Option(min=1, help="Frames of the film.")] = None,
+    viz_downsample: Annotated[int, typer.Option(min=1, help="Frames of the data to each of the film.")] = 1,
+    viz_size: Annotated[int, typer.Option(min=120, max=2160, help="Height of the film in pixels.")] = 540,
+    viz_no_ground_truth: Annotated[bool, typer.Option("--viz-no-ground-truth", help="Leave the truth away.")] = False,
 ) -> None:
-    """Score 3D predictions by a paper's protocol."""
+    """Score 3D predictions by a paper's protocol, or draw them."""
     from pipeline.command import evaluate_command
 
-    def names(text: str | None) -> tuple[str, ...] | None:
-        return tuple(name.strip() for name in text.split(",") if name.strip()) if text is not None else None
-
+    drawing = {
+        "path": render, "subject": viz_subject, "action": viz_action, "camera": viz_camera, "video": viz_video,
+        "skip": viz_skip, "limit": viz_limit, "downsample": viz_downsample, "size": viz_size,
+        "truth": not viz_no_ground_truth,
+    }  # fmt: skip
     raise typer.Exit(
         evaluate_command(
-            data, predictions, protocol, out, mat, json,
-            detector=keypoints, subjects=names(subjects), actions=names(actions), cameras=cameras,
+            data, predictions, protocol, out, mat, json, drawing,
+            detector=keypoints, subjects=_names(subjects), actions=_names(actions), cameras=cameras,
         )
     )  # fmt: skip
 
@@ -152,6 +182,10 @@ def doctor() -> None:
     from pipeline.doctor import examine
 
     raise typer.Exit(examine())
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text is not None else None
 
 
 def _with_default_command(arguments: list[str]) -> list[str]:

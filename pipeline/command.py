@@ -108,17 +108,43 @@ def check_command(data: Path) -> int:
     return InputError.exit_code if any(part.faults for part in found) else 0
 
 
-def evaluate_command(data: Path, predictions: Path, protocol: str, out: Path | None, mat: Path | None, json: bool,
-                     **choice: Any) -> int:  # fmt: skip
-    """Score stored predictions; print the table or JSON, and write files where asked.
+def prepare_command(dataset: str, raw: Path, out: Path, **choice: Any) -> int:
+    """Convert a raw distribution and print what was written.
 
     Raises:
-        UsageError: no such protocol, or a .mat of another data set than MPI-INF-3DHP.
-        InputError: data or predictions that are missing, damaged or do not fit each other.
+        UsageError: no such data set (the nearest is suggested), or choices that it does not have.
+        InputError: files that are missing, damaged or laid out differently.
+        MissingError: a package that reads them is not installed.
+    """
+    from pipeline.choices import choose
+    from training import PREPARED
+
+    if not raw.is_dir():
+        raise InputError(f"no folder {raw}")
+    print("\n".join(choose("data set", dataset, PREPARED)(raw, out, **choice)))
+    return 0
+
+
+def evaluate_command(data: Path, predictions: Path, protocol: str, out: Path | None, mat: Path | None, json: bool,
+                     drawing: dict[str, Any], **choice: Any) -> int:  # fmt: skip
+    """Score stored predictions; print the table or JSON, and write files where asked. Or draw them.
+
+    Raises:
+        UsageError: no such protocol, options that do not go together, or a .mat of another data set than MPI-INF-3DHP.
+        InputError: data, predictions or a video that are missing, damaged or do not fit each other.
     """
     from pipeline.files import atomic
     from training.evaluate import Choice, evaluate, export_mat, text
+    from training.render import Rendering, render
 
+    what = Rendering(**drawing)
+    if what.path is not None:
+        if out is not None or mat is not None or json:
+            raise UsageError("--render draws instead of scoring", hint="leave --out, --mat and --json away")
+        print("\n".join(render(protocol, data, predictions, Choice(**choice), what)))
+        return 0
+    if what != Rendering():
+        raise UsageError("--viz-... options tell what --render draws", hint="--render FILM.mp4")
     if mat is not None and protocol != "mpi-inf-3dhp":
         raise UsageError("--mat is for MPI-INF-3DHP", f"the protocol is {protocol}")
     result = evaluate(protocol, data, predictions, Choice(**choice))

@@ -20,7 +20,7 @@ from visualize.figure import Figures
 from visualize.film import side_by_side, write_film
 from visualize.floor import Floor, _segments
 from visualize.gif import FASTEST, kept_frames, write_gif
-from visualize.overlay import Overlay
+from visualize.overlay import Overlay, _thickness
 from visualize.view import View, view_of
 
 STANDING = {
@@ -368,6 +368,14 @@ def test_every_skeleton_is_drawn_as_a_body(kind):
     assert limbs <= {frozenset((bones.joints[a], bones.joints[b])) for a, b in pairs}
     sides = [side(bones, a, b) for a, b in pairs]
     assert sides.count(LEFT) == sides.count(RIGHT) > 3
+
+
+def test_a_neck_is_drawn_as_thick_as_limbs():
+    """Human3.6M's neck_nose is no part of a face."""
+    bones = skeleton("h36m-17")
+    assert (_thickness(bones.joints, np.array(picture_bones(bones))) == 1).all()
+    bones = skeleton("coco-17")
+    assert (_thickness(bones.joints, np.array(picture_bones(bones))) < 1).any()
 
 
 def test_capsules_hold_their_ends():

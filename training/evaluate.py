@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from training.datasets import human36m, humaneva, motionbert, mpi_inf_3dhp, ski_
 from training.datasets.sequence import Sequence
 from training.datasets.unpickle import load_npz
 from training.predictions import motionbert_clips, root_relative, scored, windows, write_mat
-from training.protocols import Table
+from training.protocols import Scored, Table
 
 Array = NDArray[np.floating]
 PUBLISHED = Path(__file__).with_name("published.json")
@@ -35,6 +36,19 @@ class Choice:
     subjects: Collection[str] | None = None
     actions: Collection[str] | None = None  # beginnings of their names
     cameras: Path | None = None
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a data set is read and scored, and what of it papers take."""
+
+    footing: str  # the key of the published numbers; {} stands for where the 2D comes from
+    read: Callable[[Path, Choice], Iterator[Sequence]]
+    pair: Callable[[Iterator[Sequence], Mapping[str, Array]], Iterator[Any]]  # with the stored predictions
+    average: Callable[[Iterator[Any]], Table]
+    detector: str = ""  # none: there is one kind of 2D and no camera table
+    subjects: Collection[str] | None = None
+    actions: Collection[str] = ("",)  # beginnings of their names
 
 
 @dataclass(frozen=True)
@@ -67,59 +81,59 @@ def evaluate(protocol: str, data: Path, predictions: Path, choice: Choice) -> Re
         UsageError: no such protocol, or choices that it does not have.
         InputError: data or predictions that are missing, damaged or do not fit each other.
     """
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"no protocol called {protocol!r}", f"known: {', '.join(PROTOCOLS)}")
-    if protocol not in DETECTORS and (choice.detector is not None or choice.cameras is not None):
-        raise UsageError(f"{protocol} has one kind of 2D and no camera table", "leave --keypoints and --cameras away")
-    if not data.exists():
-        raise InputError(f"no file or folder {data}")
-    stored = load_npz(predictions)
-    footing, score = PROTOCOLS[protocol]
-    detector = choice.detector or DETECTORS.get(protocol, "")
+    found, stored = sequences(protocol, data, choice), load_npz(predictions)
+    chosen = PROTOCOLS[protocol]
     try:
-        table = score(data, stored, choice)
+        table = chosen.average(chosen.pair(found, stored))
     except ValueError as error:
         raise InputError(f"cannot score {predictions}", str(error)) from error
-    name = footing.format(detector)
+    name = chosen.footing.format(choice.detector or chosen.detector)
     known = json.loads(PUBLISHED.read_text(encoding="utf-8"))
     entry = known.get(name, {}) if choice.subjects is None and choice.actions is None else {}
     return Result(protocol, name, table, tuple(entry.get("results", ())), entry.get("frames"))
 
 
-def _human36m(data: Path, stored: Mapping[str, Array], choice: Choice) -> Table:
-    detector, subjects = choice.detector or DETECTORS["human36m"], choice.subjects or ("S9", "S11")
-    sequences = human36m.read(_folder(data), detector, subjects, choice.cameras)
-    return protocols.human36m_videopose3d(root_relative(scored(_wanted(sequences, choice), stored)))
+def sequences(protocol: str, data: Path, choice: Choice) -> Iterator[Sequence]:
+    """The sequences that a protocol scores, or those chosen.
+
+    Raises:
+        UsageError: no such protocol, or choices that it does not have.
+        InputError: data that are missing, damaged or laid out differently.
+    """
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"no protocol called {protocol!r}", f"known: {', '.join(PROTOCOLS)}")
+    chosen = PROTOCOLS[protocol]
+    if not chosen.detector and (choice.detector is not None or choice.cameras is not None):
+        raise UsageError(f"{protocol} has one kind of 2D and no camera table", "leave --keypoints and --cameras away")
+    if not data.exists():
+        raise InputError(f"no file or folder {data}")
+    subjects = chosen.subjects if choice.subjects is None else choice.subjects
+    full = replace(choice, detector=choice.detector or chosen.detector, subjects=subjects)
+    return _wanted(chosen.read(data, full), choice.subjects, choice.actions or chosen.actions)
 
 
-def _humaneva(data: Path, stored: Mapping[str, Array], choice: Choice) -> Table:
-    detector = choice.detector or DETECTORS["humaneva"]
-    subjects = choice.subjects or ("Validate/S1", "Validate/S2", "Validate/S3")
-    sequences = humaneva.read(_folder(data), detector, subjects, choice.cameras)
-    return protocols.humaneva(root_relative(scored(_wanted(sequences, choice, ("Walk", "Jog", "Box")), stored)))
+def _wanted(
+    found: Iterator[Sequence], subjects: Collection[str] | None, actions: Collection[str]
+) -> Iterator[Sequence]:
+    for sequence in found:
+        if sequence.action.startswith(tuple(actions)) and (subjects is None or sequence.subject in subjects):
+            yield sequence
 
 
-def _mpi_inf_3dhp(data: Path, stored: Mapping[str, Array], choice: Choice) -> Table:
-    return protocols.mpi_inf_3dhp(scored(_wanted(mpi_inf_3dhp.read_test(_folder(data)), choice), stored))
+def _videopose3d(read: Callable[..., Iterator[Sequence]], data: Path, choice: Choice) -> Iterator[Sequence]:
+    return read(_folder(data), choice.detector, choice.subjects, choice.cameras)
 
 
-def _ski_pose(data: Path, stored: Mapping[str, Array], choice: Choice) -> Table:
-    return protocols.mdvpose(windows(scored(_wanted(ski_pose.read(data), choice), stored)))
+def _motionbert(data: Path, choice: Choice) -> Iterator[Sequence]:
+    return motionbert.read(data / motionbert.FILE if data.is_dir() else data, "test")
 
 
-def _motionbert(data: Path, stored: Mapping[str, Array], choice: Choice) -> Table:
-    path = data / motionbert.FILE if data.is_dir() else data
-    return protocols.human36m_motionbert(motionbert_clips(_wanted(motionbert.read(path, "test"), choice), stored))
+def _mpi_inf_3dhp(data: Path, choice: Choice) -> Iterator[Sequence]:
+    return mpi_inf_3dhp.read_test(_folder(data))
 
 
-PROTOCOLS: dict[str, tuple[str, Callable[[Path, Mapping[str, Array], Choice], Table]]] = {
-    "human36m": ("human36m, 2D {}", _human36m),
-    "human36m-motionbert": ("human36m-motionbert", _motionbert),
-    "humaneva": ("humaneva, 2D {}", _humaneva),
-    "mpi-inf-3dhp": ("mpi-inf-3dhp", _mpi_inf_3dhp),
-    "ski-pose": ("ski-pose", _ski_pose),
-}
-DETECTORS = {"human36m": "cpn_ft_h36m_dbb", "humaneva": "detectron_pt_coco"}
+def _ski_pose(data: Path, choice: Choice) -> Iterator[Sequence]:
+    return ski_pose.read(data)
 
 
 def _folder(data: Path) -> Path:
@@ -127,11 +141,29 @@ def _folder(data: Path) -> Path:
     return data if data.is_dir() else data.parent
 
 
-def _wanted(sequences: Iterator[Sequence], choice: Choice, usual: Collection[str] = ("",)) -> Iterator[Sequence]:
-    actions = tuple(choice.actions or usual)
-    for sequence in sequences:
-        if sequence.action.startswith(actions) and (choice.subjects is None or sequence.subject in choice.subjects):
-            yield sequence
+def _relative(found: Iterator[Sequence], stored: Mapping[str, Array]) -> Iterator[Scored]:
+    return root_relative(scored(found, stored))
+
+
+def _windowed(found: Iterator[Sequence], stored: Mapping[str, Array]) -> Iterator[Scored]:
+    return windows(scored(found, stored))
+
+
+PROTOCOLS = {
+    "human36m": Protocol(
+        "human36m, 2D {}", partial(_videopose3d, human36m.read), _relative, protocols.human36m_videopose3d,
+        "cpn_ft_h36m_dbb", ("S9", "S11"),
+    ),
+    "human36m-motionbert": Protocol(
+        "human36m-motionbert", _motionbert, motionbert_clips, protocols.human36m_motionbert
+    ),
+    "humaneva": Protocol(
+        "humaneva, 2D {}", partial(_videopose3d, humaneva.read), _relative, protocols.humaneva,
+        "detectron_pt_coco", ("Validate/S1", "Validate/S2", "Validate/S3"), ("Walk", "Jog", "Box"),
+    ),
+    "mpi-inf-3dhp": Protocol("mpi-inf-3dhp", _mpi_inf_3dhp, scored, protocols.mpi_inf_3dhp),
+    "ski-pose": Protocol("ski-pose", _ski_pose, _windowed, protocols.mdvpose),
+}  # fmt: skip
 
 
 def export_mat(path: Path, data: Path, predictions: Path) -> None:

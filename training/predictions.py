@@ -92,14 +92,17 @@ def motionbert_clips(sequences: Iterator[Sequence], stored: Mapping[str, Array])
 def write_mat(path: Path, sequences: Iterator[Sequence], stored: Mapping[str, Array]) -> None:
     """MPI-INF-3DHP's `inference_data.mat` for the official script: TS# -> (3,17,1,n) mm of the n valid frames.
 
+    Joints are relative to the pelvis, as the script makes the truth but not the predictions.
+
     Raises:
         ValueError: as `prediction`, or another shape than the sequence's.
     """
     arrays = {}
     for sequence in sequences:
-        predicted = prediction(sequence, stored)
+        predicted, pelvis = prediction(sequence, stored), skeleton(sequence.skeleton_3d).index("pelvis")
         if predicted.shape != sequence.joints.shape:
             raise ValueError(f"{sequence.name}: predicted joints {predicted.shape}, true ones {sequence.joints.shape}")
-        arrays[sequence.subject] = 1000 * predicted[sequence.valid].transpose(2, 1, 0)[:, :, None]
+        relative = (predicted - predicted[:, pelvis])[sequence.valid]
+        arrays[sequence.subject] = 1000 * relative.transpose(2, 1, 0)[:, :, None]
     with atomic(path) as temporary:
         savemat(temporary, arrays)

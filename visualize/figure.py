@@ -95,10 +95,15 @@ class Figures:
         grid_m: m between the lines of the floor's grid.
     """
 
-    def __init__(self, scene: Scene, view: View) -> None:
-        self._scene, self._view = scene, view
+    def __init__(self, scene: Scene, view: View, first: int = 0, named: bool = True) -> None:
+        """
+        Args:
+            first: the place in the palette of the first person.
+            named: whether people's numbers stand over their heads.
+        """
+        self._scene, self._view, self._first_color, self._named = scene, view, first, named
         self._bodies = [_body(skeleton(person.skeleton)) for person in scene.people]
-        self._inks = [_inks(number, body) for number, body in enumerate(self._bodies)]
+        self._inks = [_inks(number, body) for number, body in enumerate(self._bodies, first)]
         self._floor = Floor(view)
         self.grid_m = self._floor.step
         self._rim = max(1.0, view.size[1] / 720 * 1.5)
@@ -207,7 +212,7 @@ class Figures:
             if self._bodies[number].lit[part]:
                 fill_hard(canvas, shape.lights[row, part], light)
         for number, shape in present:
-            if np.isfinite(shape.tag[row]).all():
+            if self._named and np.isfinite(shape.tag[row]).all():
                 self._tag(canvas, shape.tag[row], number)
 
     def _shadow(self, canvas: Array, shape: _Shapes, row: int) -> None:
@@ -227,7 +232,7 @@ class Figures:
 
     def _tag(self, canvas: Array, place: Array, number: int) -> None:
         size = max(10, round(self._view.size[1] / 40))
-        name = label(str(self._scene.people[number].id), size, colors(number)[LEFT], 600)
+        name = label(str(self._scene.people[number].id), size, colors(self._first_color + number)[LEFT], 600)
         x, y = round(place[0] - name.size[0] / 2), round(place[1] - name.size[1])
         name.put(canvas, x, min(max(y, 0), canvas.shape[0]))
 

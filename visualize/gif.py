@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from pipeline.files import atomic
 from pipeline.results import Array, Scene
 from visualize.draw import colors, put_digits
 from visualize.figure import Figures
+from visualize.legend import TEXT
 from visualize.view import view_of
 
 FASTEST = 15.0  # frames per second
 _BINS = 1 << 18
 _SAMPLES = 12  # frames that the palette is made from
-_TEXT = (225, 220, 214)
 
 
 def write_gif(scene: Scene, path: str | Path, progress: Callable[[int], None] | None = None, size: int = 400) -> None:
@@ -34,9 +34,36 @@ def write_gif(scene: Scene, path: str | Path, progress: Callable[[int], None] | 
         OutputError: no permission, no space.
     """
     times = np.asarray(scene.clip.times)
-    chosen = kept_frames(times)
     figures = Figures(scene, view_of(scene, (size, size)))
-    palette = _Palette(_sample(figures, chosen), len(scene.people))
+
+    def draw(frames: Array) -> Iterator[Array]:
+        for picture, frame in zip(figures.panels(frames), frames, strict=True):
+            put_digits(picture, f"{times[frame]:.2f}", size // 30, size // 30, max(10, size // 30), TEXT)
+            yield picture
+
+    write_pictures(draw, times, path, len(scene.people), progress)
+
+
+def write_pictures(
+    draw: Callable[[Array], Iterator[Array]],
+    times: Array,
+    path: str | Path,
+    people: int,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """An endless GIF of at most 15 frames per second, at the pace of `times` (T,) s.
+
+    Args:
+        draw: gives the pictures, (H,W,3) uint8 BGR, of the frames it is told, rising; called for a few of them first.
+        people: in how many people's colours things are drawn.
+
+    Raises:
+        OutputError: no permission, no space.
+    """
+    chosen = kept_frames(times)
+    some = chosen[np.unique(np.linspace(0, len(chosen) - 1, _SAMPLES).round().astype(int))]
+    sample = [picture.copy() for picture in draw(some)]
+    palette = _Palette(np.concatenate([picture.reshape(-1, 3) for picture in sample]), people)
     ticks = np.round(times[chosen] * 100).astype(int)
     last = int(np.median(np.diff(ticks))) if len(ticks) > 1 else 100
     with (
@@ -44,10 +71,10 @@ def write_gif(scene: Scene, path: str | Path, progress: Callable[[int], None] | 
         av.open(str(temporary), "w", format="gif", options={"final_delay": str(last)}) as out,
     ):
         stream = out.add_stream("gif", rate=Fraction(100))
-        stream.width, stream.height, stream.pix_fmt = size, size, "pal8"
+        stream.height, stream.width = sample[0].shape[:2]
+        stream.pix_fmt = "pal8"
         stream.codec_context.time_base = stream.time_base = Fraction(1, 100)
-        for picture, frame, tick in zip(figures.panels(chosen), chosen, ticks, strict=True):
-            put_digits(picture, f"{times[frame]:.2f}", size // 30, size // 30, max(10, size // 30), _TEXT)
+        for picture, frame, tick in zip(draw(chosen), chosen, ticks, strict=True):
             image = VideoFrame.from_ndarray((palette.indices(picture), palette.argb), format="pal8")
             image.pts, image.time_base = int(tick), Fraction(1, 100)
             out.mux(stream.encode(image))
@@ -63,12 +90,6 @@ def kept_frames(times: Array) -> Array:
         if time - times[kept[-1]] >= 1 / FASTEST - 1e-3:
             kept.append(index)
     return np.array(kept)
-
-
-def _sample(figures: Figures, chosen: Array) -> Array:
-    """(N,3) BGR pixels of some frames."""
-    some = chosen[np.unique(np.linspace(0, len(chosen) - 1, _SAMPLES).round().astype(int))]
-    return np.concatenate([picture.reshape(-1, 3) for picture in figures.panels(some)])
 
 
 class _Palette:

@@ -35,8 +35,9 @@ class _Lines:
 class Overlay:
     """Draws the tracks of a scene onto frames of `size`, whatever the size of the clip."""
 
-    def __init__(self, scene: Scene, size: tuple[int, int]) -> None:
-        self._tracks = scene.tracks
+    def __init__(self, scene: Scene, size: tuple[int, int], named: bool = True) -> None:
+        """`named`: whether people's numbers stand over their heads."""
+        self._tracks, self._named = scene.tracks, named
         self._scale = np.array(size) / [scene.clip.width, scene.clip.height]
         self._unit = size[1] / 720
         self._tones = [_tones(track, number) for number, track in enumerate(scene.tracks)]
@@ -59,7 +60,7 @@ class Overlay:
             fill_hard(canvas, rims[bone], _INK)  # what is seen of it is a pixel wide, beside soft edges
         for bone in np.flatnonzero(lines.known[row]).tolist():
             fill(canvas, bones[bone], self._tones[number][bone][faint[bone]])
-        if np.isfinite(lines.tag[row]).all():
+        if self._named and np.isfinite(lines.tag[row]).all():
             self._tag(canvas, lines.tag[row], number)
 
     def _tag(self, canvas: Array, place: Array, number: int) -> None:
@@ -122,8 +123,9 @@ def _head(bones: Skeleton) -> list[int]:
 
 def _thickness(joints: tuple[str, ...], pairs: Array) -> Array:
     """(B,) face, hands and feet are drawn finer than limbs."""
+    names = [joint.replace("neck_nose", "neck") for joint in joints]
 
     def of(*words: str) -> Array:
-        return np.array([any(word in joints[i] for word in words for i in pair) for pair in pairs])
+        return np.array([any(word in names[i] for word in words for i in pair) for pair in pairs])
 
     return np.select([of(*FACE), of("index", "pinky", "thumb")], [0.35, 0.55], _LIMB)

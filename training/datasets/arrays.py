@@ -13,18 +13,20 @@ from pipeline.errors import InputError
 Array = NDArray[np.floating]
 
 
-def require(path: Path, holder: str) -> Path:
+def require(path: Path, holder: str, dataset: str = "") -> Path:
     """The path itself, when something is there.
+
+    Args:
+        dataset: the name by which `prepare` makes this file; none: it does not.
 
     Raises:
         InputError: nothing there; names the file and where its licence holder offers the data.
     """
     if not path.exists():
-        raise InputError(f"no {path.name} in {path.parent}", f"the data set is offered by {holder}", _PREPARE)
+        made = f"run prepare {dataset}" if dataset else "convert what you get to this file's layout"
+        hint = f"ask the holder for access, then {made} (docs/datasets.md)"
+        raise InputError(f"no {path.name} in {path.parent}", f"the data set is offered by {holder}", hint)
     return path
-
-
-_PREPARE = "ask the holder for access, then convert what you get to this file's layout"
 
 
 def mapping(value: Any, path: Path, place: str) -> dict:

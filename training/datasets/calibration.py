@@ -22,13 +22,19 @@ from training.datasets.cameras import Camera
 HINT = "give cameras.json, or common/{0}_dataset.py of a VideoPose3D checkout, beside the data"
 
 
-def find(folder: Path, dataset: str) -> Path:
-    """The camera table beside a data set. Raises InputError that names what is looked for."""
-    names = ("cameras.json", f"{dataset}_dataset.py")
-    for name in names:
-        if (folder / name).exists():
-            return folder / name
-    raise InputError(f"no camera table in {folder}", f"expected {' or '.join(names)}", HINT.format(dataset))
+def find(dataset: str, *folders: Path) -> Path:
+    """The camera table in the first of the folders that has one. Raises InputError that names what is looked for."""
+    for folder in folders:
+        for name in names(dataset):
+            if (folder / name).exists():
+                return folder / name
+    where = " or ".join(map(str, folders))
+    raise InputError(f"no camera table in {where}", f"expected {' or '.join(names(dataset))}", HINT.format(dataset))
+
+
+def names(dataset: str) -> tuple[str, str]:
+    """What a camera table is called: as JSON, as Python."""
+    return "cameras.json", f"{dataset}_dataset.py"
 
 
 def load_cameras(path: Path, dataset: str) -> dict[str, list[Camera]]:

@@ -75,7 +75,8 @@ def parts(path: Path) -> list[Part]:
 
 def _by_name(folder: Path) -> Iterator[tuple[tuple[str, ...], Part]]:
     """Names of files in a folder and what they stand for."""
-    for reader, name, title in ((human36m, "h36m", "Human3.6M"), (humaneva, "humaneva15", "HumanEva-I")):
+    for reader in (human36m, humaneva):
+        name, title = reader.LAYOUT.name, reader.LAYOUT.title
         motions = f"data_3d_{name}.npz"
         flat = sorted(folder.glob(f"data_2d_{name}_*.npz"))
         for file in flat or [None] * (folder / motions).exists():

@@ -28,7 +28,7 @@ def read_train(folder: Path, subjects: Collection[str] | None = None) -> Iterato
     Raises:
         InputError: the file is missing (named, with the licence holder's address), damaged or laid out differently.
     """
-    path = require(folder / "data_train_3dhp.npz", HOLDER)
+    path = require(folder / "data_train_3dhp.npz", HOLDER, "mpi-inf-3dhp")
     for name, entry in mapping(load_npz(path, ["data"])["data"], path, "data").items():
         subject, _, action = str(name).partition(" ")
         if subjects is not None and subject not in subjects:
@@ -46,7 +46,7 @@ def read_test(folder: Path) -> Iterator[Sequence]:
     Raises:
         InputError: as `read_train`.
     """
-    path = require(folder / "data_test_3dhp.npz", HOLDER)
+    path = require(folder / "data_test_3dhp.npz", HOLDER, "mpi-inf-3dhp")
     for name, arrays in mapping(load_npz(path, ["data"])["data"], path, "data").items():
         size = WIDE if name in OUTDOORS else SQUARE
         yield _sequence(path, (str(name), "test", "0"), arrays, size, None)

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import InputError, MissingError
 from training.datasets.arrays import numbers, require
+from training.datasets.raw_files import load_hdf5
 from training.datasets.sequence import Sequence
 
 HOLDER = "EPFL, https://www.epfl.ch/labs/cvlab/data/ski-poseptz-dataset/ (research use)"
@@ -29,30 +30,30 @@ def read(path: Path) -> Iterator[Sequence]:
         InputError: the file is missing (named, with the licence holder's address), damaged or laid out differently.
         MissingError: h5py is not installed.
     """
-    path = require(path / "labels.h5" if path.is_dir() else path, HOLDER)
-    rows = _rows(path)
-    count = len(rows["seq"])
-    joints = numbers(rows["3D"].reshape(count, -1), path, "3D", count, 51).reshape(count, 17, 3)
-    points = numbers(rows["2D"].reshape(count, -1), path, "2D", count, 34).reshape(count, 17, 2)
-    take, camera, frame = (numbers(np.ravel(rows[key]), path, key, count) for key in ("seq", "cam", "frame"))
-    for name in np.unique(np.stack([take, camera], axis=1), axis=0).tolist():
-        mine = np.flatnonzero((take == name[0]) & (camera == name[1]))
-        mine = mine[np.argsort(frame[mine], kind="stable")]
-        yield Sequence(
-            path.parent.name, f"{name[0]:g}", f"{name[1]:g}", points[mine] * np.array(SIZE),
-            joints[mine].astype(np.float64), size=SIZE,
-        )  # fmt: skip
+    path = require(path / "labels.h5" if path.is_dir() else path, HOLDER, "ski-pose")
+    rows = read_rows(path)
+    takes = np.stack([rows["seq"], rows["cam"]], axis=1)
+    for name in np.unique(takes, axis=0).tolist():
+        mine = np.flatnonzero((takes == name).all(axis=1))
+        joints = rows["3D"][mine].reshape(-1, 17, 3).astype(np.float64)
+        points = rows["2D"][mine].reshape(-1, 17, 2) * np.array(SIZE)
+        yield Sequence(path.parent.name, f"{name[0]:g}", f"{name[1]:g}", points, joints, size=SIZE)
 
 
-def _rows(path: Path) -> dict[str, np.ndarray]:
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        raise MissingError("Ski-Pose files need h5py", str(error), "pip install -r requirements-train.txt") from error
-    try:
-        with h5py.File(path) as file:
-            if missing := [key for key in FIELDS if key not in file]:
-                raise InputError(f"{path} lacks {', '.join(missing)}", f"it has {', '.join(file) or 'nothing'}")
-            return {key: np.asarray(file[key]) for key in FIELDS}
-    except (OSError, TypeError, ValueError) as error:
-        raise InputError(f"cannot read {path}", str(error), "fetch the file again") from error
+def read_rows(path: Path) -> dict[str, np.ndarray]:
+    """The columns of `FIELDS`: (N,51) m, (N,34) of the picture and three times (N,), in the order of seq, cam, frame.
+
+    Raises:
+        InputError, MissingError: as `read`.
+    """
+    rows = load_hdf5(path, FIELDS)
+    count = len(np.ravel(rows["seq"]))
+    columns = {key: numbers(_flat(rows[key]), path, key, count, wide) for key, wide in (("3D", 51), ("2D", 34))}
+    columns |= {key: numbers(np.ravel(rows[key]), path, key, count) for key in FIELDS[2:]}
+    order = np.lexsort([columns["frame"], columns["cam"], columns["seq"]])
+    return {key: column[order] for key, column in columns.items()}
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    """Rows of numbers, whatever the axes within a row."""
+    return values.reshape(len(values), math.prod(values.shape[1:])) if values.ndim else values

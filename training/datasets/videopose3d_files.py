@@ -1,4 +1,4 @@
-"""VideoPose3D's two files: `data_3d_NAME.npz` and `data_2d_NAME_DETECTOR.npz`, walked side by side.
+"""VideoPose3D's two files, `data_3d_NAME.npz` and `data_2d_NAME_DETECTOR.npz`, side by side with a camera table.
 
 3D: key `positions_3d`, an object array with subject -> action -> (T,J,3) metres in the world. 2D: key `positions_2d`,
 subject -> action -> list over cameras of (T,J,2..3) pixels, and `metadata` with `num_joints` and `keypoints_symmetry`.
@@ -6,28 +6,80 @@ subject -> action -> list over cameras of (T,J,2..3) pixels, and `metadata` with
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
-from pipeline.skeletons import Skeleton
-from training.datasets.arrays import mapping, numbers
+from pipeline.skeletons import Skeleton, skeleton
+from training.datasets import calibration
+from training.datasets.arrays import mapping, numbers, require
+from training.datasets.cameras import Camera
+from training.datasets.sequence import Sequence
 from training.datasets.unpickle import load_npz
 
 Array = NDArray[np.floating]
+Views = tuple[str, str, Array, list[Array]]  # subject, action, (T,J,3) m in the world, 2D of each camera
 
 
-def walk(
-    path_3d: Path, path_2d: Path, joints: int, skeleton_2d: Skeleton, subjects: Collection[str] | None
-) -> Iterator[tuple[str, str, Array, list[Array]]]:
-    """Subject, action, world joints (T,`joints`,3) and one (T,J,2..3) for each camera, cut to the motion's length.
+@dataclass(frozen=True)
+class Layout:
+    """What is peculiar to one data set."""
+
+    title: str
+    name: str  # in the names of its two files
+    table: str  # in the names of its camera tables
+    holder: str
+    fps: float
+    skeleton: str  # of the 3D
+    stored: int  # joints in the file
+    kept: tuple[int, ...]  # those of the skeleton, in its order
+    detectors: Mapping[str, str]  # where 2D comes from -> its skeleton
+    prepared: str = ""  # the name by which `prepare` makes the files; none: it does not
+
+
+def read(
+    layout: Layout, folder: Path, detector: str, subjects: Collection[str] | None, cameras: Path | None
+) -> Iterator[Sequence]:
+    """Every motion in front of each of its cameras, one after another; see the data sets' own `read`.
 
     Raises:
-        InputError: a file of another layout, 2D that is missing or shorter than the motion, a subject not there.
+        InputError: a file that is missing (named, with the licence holder's address), damaged or laid out differently.
     """
+    if detector not in layout.detectors:
+        raise InputError(f"{layout.title} has no 2D called {detector}", f"known: {', '.join(layout.detectors)}")
+    motions = require(folder / f"data_3d_{layout.name}.npz", layout.holder, layout.prepared)
+    made = layout.prepared if detector == "gt" else ""
+    keypoints = require(folder / f"data_2d_{layout.name}_{detector}.npz", layout.holder, made)
+    table = cameras or calibration.find(layout.table, folder)
+    places = calibration.load_cameras(table, layout.table)
+    flat = layout.detectors[detector]
+    for subject, action, joints, views in _walk(motions, keypoints, layout.stored, skeleton(flat), subjects):
+        lenses = _lenses(places, table, keypoints, subject, len(views))
+        world = joints[:, layout.kept].astype(np.float64)
+        for lens, view in zip(lenses, views, strict=True):
+            yield Sequence(
+                subject, action, lens.name, view, lens.to_camera(world), world, lens, lens.size, layout.fps,
+                skeleton_2d=flat, skeleton_3d=layout.skeleton,
+            )  # fmt: skip
+
+
+def _lenses(places: Mapping[str, list[Camera]], table: Path, keypoints: Path, subject: str, views: int) -> list[Camera]:
+    """The cameras that a person (the last part of the subject's name) stood before, as many as there are views."""
+    person = subject.rpartition("/")[2]
+    lenses = places.get(person, [])
+    if len(lenses) != views:
+        raise InputError(f"{table} has {len(lenses)} cameras of {person}, {keypoints.name} {views}")
+    return lenses
+
+
+def _walk(
+    path_3d: Path, path_2d: Path, joints: int, skeleton_2d: Skeleton, subjects: Collection[str] | None
+) -> Iterator[Views]:
+    """What both files hold of every motion, the 2D cut to the motion's length. Raises InputError."""
     positions = mapping(load_npz(path_3d, ["positions_3d"])["positions_3d"], path_3d, "positions_3d")
     flat = load_npz(path_2d, ["positions_2d", "metadata"])
     keypoints = mapping(flat["positions_2d"], path_2d, "positions_2d")
