@@ -4,6 +4,8 @@ python -m benchmarks.accuracy balance --data ../shared/data    one real camera a
 python -m benchmarks.accuracy mocap --data ../shared/data      lifting alone, on the fixed test subjects of score.py
 python -m benchmarks.accuracy rates --data ../shared/data      the same at other frame rates, fast frames apart
 python -m benchmarks.accuracy studio                           whole runs on rendered scenes with exact truth
+
+The second and third take another lifter and its weights too: --lifter pstmo-fast --weights runs/pstmo/stage_2.bin
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ import itertools
 import tempfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.optimize import linear_sum_assignment
 
-from pipeline.choices import chosen_class
+from pipeline.choices import lifter_class
 from pipeline.options import Options
 from pipeline.report import jitter
 from pipeline.results import Array, Camera, Motion3D, Scene
@@ -40,11 +43,16 @@ SCORE_CAMERA = Camera(np.array([[1100.0, 0, 500], [0, 1100, 500], [0, 0, 1]]), (
 def main() -> None:
     """Parse the command line and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=list(TABLES))
+    parser.add_argument("what", choices=[*TABLES, *LIFTS])
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--lifter", default="videopose3d")
+    parser.add_argument("--weights", type=Path)
     arguments = parser.parse_args()
     if arguments.what in NEEDS and not (arguments.data / NEEDS[arguments.what]).is_file():
         raise SystemExit(f"error: {arguments.data / NEEDS[arguments.what]} is not here; --data names its folder")
+    if arguments.what in LIFTS:
+        LIFTS[arguments.what](arguments.data, lifter_class(arguments.lifter, arguments.weights)(arguments.weights))
+        return
     with tempfile.TemporaryDirectory(prefix="videopose-accuracy-") as scratch:
         TABLES[arguments.what](arguments.data, Path(scratch))
 
@@ -91,9 +99,9 @@ def read_trc(path: Path) -> dict[str, Array]:
     }
 
 
-def mocap(data: Path, scratch: Path) -> None:
+def mocap(data: Path, lifter: Any) -> None:
     """Lifting alone on the fixed test subjects of score.py, exact and noisy 2D."""
-    score, lifter = load_script(data / "mocap" / "score.py"), chosen_class("lifter", "videopose3d")()
+    score = load_script(data / "mocap" / "score.py")
     print("| 2D | P-MPJPE mm | N-MPJPE mm | MPJPE mm | frames |\n|---|---|---|---|---|")
     for noise in (False, True):
         errors: list[list[Array]] = [[], [], []]
@@ -106,7 +114,7 @@ def mocap(data: Path, scratch: Path) -> None:
         print(f"| {label} | " + " | ".join(f"{m:.1f}" for m in means) + f" | {sum(map(len, errors[0]))} |")
 
 
-def _lift(lifter: object, pixels: Array, camera: Camera, fps: float = 30.0) -> Array:
+def _lift(lifter: Any, pixels: Array, camera: Camera, fps: float = 30.0) -> Array:
     """(T,23,2) px of h36m-23 as the lifter's input skeleton -> (T,23,3) m, pelvis-relative."""
     from lifters.videopose3d import track_from_h36m
 
@@ -115,9 +123,9 @@ def _lift(lifter: object, pixels: Array, camera: Camera, fps: float = 30.0) -> A
     return motion.joints
 
 
-def rates(data: Path, scratch: Path) -> None:
+def rates(data: Path, lifter: Any) -> None:
     """The test subjects as cameras of other frame rates see them: recorded motion at the moments of their frames."""
-    score, lifter = load_script(data / "mocap" / "score.py"), chosen_class("lifter", "videopose3d")()
+    score = load_script(data / "mocap" / "score.py")
     print("| frames/s | P-MPJPE mm, all frames | the fastest tenth | frames |\n|---|---|---|---|")
     for fps in RATES:
         errors, speeds = [], []
@@ -199,7 +207,8 @@ def load_script(path: Path) -> ModuleType:
     return module
 
 
-TABLES = {"balance": balance, "mocap": mocap, "rates": rates, "studio": studio}
+TABLES = {"balance": balance, "studio": studio}
+LIFTS = {"mocap": mocap, "rates": rates}
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ class PSTMOLifter(SequenceLifter):
             strides=STRIDES[facts["frames"]],
             channels=facts["channels"],
             hidden=512 if first is None else len(first),
+            spatial=len(state["encoder.fc_1.weight"]),
         )
 
     def _clock(self, own: Array) -> tuple[Array, int]:
