@@ -67,11 +67,13 @@ def fit_bones(joints: Array, lengths: Array, skeleton: Skeleton, spread: Array |
         spread: (T,K) variances s of the joints' places, of which only ratios count; all alike without it.
     """
     out = joints.astype(float)
-    spread = np.ones(joints.shape[:2]) if spread is None else spread
-    rows = np.nonzero(np.isfinite(joints).all((1, 2)))[0]
-    for part in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
-        out[part] = _nearest(out[part], lengths, skeleton, spread[part])
-    return _with_lengths(out, lengths, skeleton)
+    for begin in range(0, len(out), AT_ONCE):
+        poses = out[begin : begin + AT_ONCE]
+        whole = np.isfinite(poses).all((1, 2))
+        free = np.ones(poses.shape[:2]) if spread is None else spread[begin : begin + AT_ONCE]
+        poses[whole] = _nearest(poses[whole], lengths, skeleton, free[whole])
+        poses[:] = _with_lengths(poses, lengths, skeleton)
+    return out
 
 
 def _nearest(joints: Array, lengths: Array, skeleton: Skeleton, spread: Array) -> Array:

@@ -57,8 +57,12 @@ def _clean_one(motion: Motion3D, clip_times: Array, cutoff_hz: float, max_gap_s:
     if cutoff_hz > 0:
         parts = lowpass_known(parts, times, cutoff_hz)
     joints = parts[:, 1:] + parts[:, :1]
+    del parts  # the longest clips fill the memory
     lengths = bone_lengths(motion.joints, motion.scores, bones)
-    joints = _stand(motion, joints, times, lengths) if feet else fit_bones(joints, lengths, bones)
+    if feet:
+        _stand(motion, joints, times, lengths)
+    else:
+        joints = fit_bones(joints, lengths, bones)
     known = np.isfinite(joints).all(-1)
     joints = np.where(known[..., None], joints, np.nan).astype(np.float32)
     return replace(
@@ -66,16 +70,15 @@ def _clean_one(motion: Motion3D, clip_times: Array, cutoff_hz: float, max_gap_s:
     )
 
 
-def _stand(motion: Motion3D, joints: Array, times: Array, lengths: Array) -> Array:
-    """Bones constant, and feet held in every unbroken run of whole poses."""
+def _stand(motion: Motion3D, joints: Array, times: Array, lengths: Array) -> None:
+    """Bones constant, and feet held in every unbroken run of whole poses, in place."""
     bones, whole = skeleton(motion.skeleton), np.isfinite(joints).all((1, 2))
-    points, out = feet_of(bones).joints, np.empty_like(joints)
-    out[~whole] = fit_bones(joints[~whole], lengths, bones)
+    points = feet_of(bones).joints
+    joints[~whole] = fit_bones(joints[~whole], lengths, bones)
     for begin, end in runs(whole):
         rows = slice(begin, end)
         if motion.contacts is not None and motion.contacts.shape[1] == len(points):
             contact = np.nan_to_num(motion.contacts[rows])
         else:
             contact = standing(joints[rows][:, points], np.array([0.0, 0, 1]), times[rows])
-        out[rows] = hold_feet(joints[rows], contact, times[rows], lengths, bones)
-    return out
+        joints[rows] = hold_feet(joints[rows], contact, times[rows], lengths, bones)
