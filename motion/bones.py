@@ -1,4 +1,4 @@
-"""Constant bones: one length per bone and person, and poses built again with them."""
+"""Constant bones: one length per bone and person, and the nearest poses that have them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pipeline.skeletons import Skeleton
 STATURE_PER_CHAIN = 1.03
 """Standing height over the sum of shank, thigh, spine, neck and head: the median over 402 clips of open motion capture
 (joints of h36m-23; the soles lie 2 cm below the foot joints)."""
+ROUNDS = 3  # of Newton's method: from centimetres to micrometres
+AT_ONCE = 1024  # frames; all of a long clip would fill the memory
+RIDGE = 1e-9  # keeps a bone without any length, which has no direction, from making the equations singular
 _LEG = (("hip", "knee"), ("knee", "ankle"))
 _TRUNK = (("pelvis", "spine"), ("spine", "thorax"), ("thorax", "neck_nose"), ("neck_nose", "head_top"))
 
@@ -50,9 +53,48 @@ def _median(values: Array, weights: Array) -> float:
     return float((values[order[low]] + values[order[min(high, len(order) - 1)]]) / 2)
 
 
-def repose(joints: Array, lengths: Array, skeleton: Skeleton) -> Array:
+def fit_bones(joints: Array, lengths: Array, skeleton: Skeleton, spread: Array | None = None) -> Array:
+    """Poses with bones of these lengths, the joints moved as little as possible over the whole body.
+
+    Each round moves the joints by the least that makes all bones right to first order: `min sum_k |move_k|^2 / s_k`
+    (Newton's method on the constraints of all bones at once, as in M-SHAKE: Kraeutler, van Gunsteren, Huenenberger,
+    J. Comput. Chem. 22, 2001). So no joint pays for all others, as the last one does where a chain is built again from
+    its root; only what the last round leaves is put right that way, and frames in which a joint is unknown.
+
+    Args:
+        joints: (T,K,3) m, NaN where unknown, as are then all joints further out.
+        lengths: (K,) m to the parent.
+        spread: (T,K) variances s of the joints' places, of which only ratios count; all alike without it.
+    """
+    out = joints.astype(float)
+    for begin in range(0, len(out), AT_ONCE):
+        poses = out[begin : begin + AT_ONCE]
+        whole = np.isfinite(poses).all((1, 2))
+        free = np.ones(poses.shape[:2]) if spread is None else spread[begin : begin + AT_ONCE]
+        poses[whole] = _nearest(poses[whole], lengths, skeleton, free[whole])
+        poses[:] = _with_lengths(poses, lengths, skeleton)
+    return out
+
+
+def _nearest(joints: Array, lengths: Array, skeleton: Skeleton, spread: Array) -> Array:
+    parents, children = np.array(skeleton.bones).T
+    count = np.arange(len(children))
+    ends = np.zeros((len(children), len(skeleton)))  # (B,K): a bone is its child minus its parent
+    ends[count, children], ends[count, parents] = 1, -1
+    ridge = RIDGE * np.eye(len(children))
+    tied = (ends * spread[:, None]) @ ends.T  # (T,B,B): how much bones that share a joint move each other
+    for _ in range(ROUNDS):
+        bones = ends @ joints
+        size = np.maximum(np.linalg.norm(bones, axis=-1, keepdims=True), 1e-6)
+        axis = bones / size
+        pull = np.linalg.solve(tied * (axis @ axis.transpose(0, 2, 1)) + ridge, size - lengths[children, None])
+        joints = joints - spread[..., None] * (ends.T @ (pull * axis))
+    return joints
+
+
+def _with_lengths(joints: Array, lengths: Array, skeleton: Skeleton) -> Array:
     """(T,K,3) with the directions of the bones kept and their lengths (K,) set, from the root outwards."""
-    out = joints.astype(float).copy()
+    out = joints.copy()
     for child in _outwards(skeleton):
         bone = joints[:, child] - joints[:, skeleton.parents[child]]
         size = np.linalg.norm(bone, axis=-1, keepdims=True)

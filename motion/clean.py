@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from motion.bones import bone_lengths, measurable, repose
-from motion.feet import lock_feet
+from motion.bones import bone_lengths, fit_bones, measurable
+from motion.feet import hold_feet
 from motion.filters import lowpass_known, runs
 from motion.gaps import fill
 from motion.stance import feet_of, standing
@@ -56,11 +56,13 @@ def _clean_one(motion: Motion3D, clip_times: Array, cutoff_hz: float, max_gap_s:
     parts, scores = fill(parts, np.concatenate([motion.scores[:, :1], motion.scores], 1), times, max_gap_s)
     if cutoff_hz > 0:
         parts = lowpass_known(parts, times, cutoff_hz)
-    pose, path = parts[:, 1:], parts[:, :1]
+    joints = parts[:, 1:] + parts[:, :1]
+    del parts  # the longest clips fill the memory
     lengths = bone_lengths(motion.joints, motion.scores, bones)
-    joints = repose(pose, lengths, bones) + path
     if feet:
-        _stand(motion, joints, times)
+        _stand(motion, joints, times, lengths)
+    else:
+        joints = fit_bones(joints, lengths, bones)
     known = np.isfinite(joints).all(-1)
     joints = np.where(known[..., None], joints, np.nan).astype(np.float32)
     return replace(
@@ -68,14 +70,15 @@ def _clean_one(motion: Motion3D, clip_times: Array, cutoff_hz: float, max_gap_s:
     )
 
 
-def _stand(motion: Motion3D, joints: Array, times: Array) -> None:
-    """Lock the feet of every unbroken run of whole poses, in place."""
-    bones = skeleton(motion.skeleton)
+def _stand(motion: Motion3D, joints: Array, times: Array, lengths: Array) -> None:
+    """Bones constant, and feet held in every unbroken run of whole poses, in place."""
+    bones, whole = skeleton(motion.skeleton), np.isfinite(joints).all((1, 2))
     points = feet_of(bones).joints
-    for begin, end in runs(np.isfinite(joints).all((1, 2))):
+    joints[~whole] = fit_bones(joints[~whole], lengths, bones)
+    for begin, end in runs(whole):
         rows = slice(begin, end)
         if motion.contacts is not None and motion.contacts.shape[1] == len(points):
             contact = np.nan_to_num(motion.contacts[rows])
         else:
             contact = standing(joints[rows][:, points], np.array([0.0, 0, 1]), times[rows])
-        joints[rows] = lock_feet(joints[rows], contact, times[rows], bones)
+        joints[rows] = hold_feet(joints[rows], contact, times[rows], lengths, bones)

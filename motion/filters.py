@@ -41,14 +41,19 @@ def lowpass(values: Array, times: Array, cutoff_hz: float) -> Array:
 def lowpass_known(values: Array, times: Array, cutoff_hz: float) -> Array:
     """(T,K,C) with NaN: every unbroken run of each joint is filtered for itself."""
     out = np.array(values, float)
-    known = np.isfinite(out).all(-1)
-    patterns, which = np.unique(known, axis=1, return_inverse=True)
-    for k, pattern in enumerate(patterns.T):
-        joints = np.nonzero(np.ravel(which) == k)[0]
+    for pattern, joints in alike(np.isfinite(out).all(-1)):
         for begin, end in runs(pattern):
             for some in np.split(joints, range(AT_ONCE, len(joints), AT_ONCE)):
                 out[begin:end, some] = lowpass(out[begin:end, some], times[begin:end], cutoff_hz)
     return out
+
+
+def alike(known: Array) -> list[tuple[Array, Array]]:
+    """(T,K) bool -> every different column (T,) with the joints that have it: mostly one with all."""
+    if (known == known[:, :1]).all():
+        return [(column, np.arange(known.shape[1])) for column in known.T[:1]]
+    patterns, which = np.unique(known, axis=1, return_inverse=True)
+    return [(pattern, np.nonzero(np.ravel(which) == k)[0]) for k, pattern in enumerate(patterns.T)]
 
 
 def runs(on: Array) -> list[tuple[int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from motion.filters import runs
+from motion.filters import alike, runs
 from pipeline.results import Array
 
 FADE_S = 0.25  # scores fall by a factor e in that time from the nearest known frame
@@ -17,9 +17,7 @@ def fill(values: Array, scores: Array, times: Array, max_gap_s: float) -> tuple[
     """
     values, scores = np.array(values, float), np.array(scores, float)
     known = np.isfinite(values).all(-1)
-    patterns, which = np.unique(known, axis=1, return_inverse=True)
-    for k, pattern in enumerate(patterns.T):
-        joints = np.nonzero(np.ravel(which) == k)[0]
+    for pattern, joints in alike(known):
         for begin, end in runs(~pattern):
             if begin == 0 or end == len(times) or times[end] - times[begin - 1] > max_gap_s + 1e-9:
                 continue

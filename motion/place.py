@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from motion.bones import bone_lengths, measurable, repose, stature
+from motion.bones import measurable
 from motion.ground import Evidence, Floor, fit_floor, gather_evidence
+from motion.pose import refine
 from motion.stance import feet_of, standing, still
 from motion.trajectory import Ground, Sight, sight, solve_path
 from pipeline.results import Array, Camera, Motion3D, Track2D
@@ -110,13 +111,9 @@ def _placement(
 
 
 def _body(motion: Motion3D, track: Track2D, camera: Camera, clip_times: Array) -> Body:
-    bones = skeleton(motion.skeleton)
-    lengths = bone_lengths(motion.joints, motion.scores, bones)
-    pose = repose(motion.joints, lengths, bones) * (MEAN_STATURE_M / stature(lengths, bones))
-    pose = pose - pose[:, :1]
     times = clip_times[motion.frames]
     seen = sight(motion, track, camera)
-    path = solve_path(pose, seen, times)
+    pose, path = refine(motion, seen, times, MEAN_STATURE_M)
     return Body(motion, seen, times, pose, path, _contact(motion, seen, pose + path[:, None], times))
 
 

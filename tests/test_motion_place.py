@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motion.bones import bone_lengths, repose, stature
+from motion.bones import bone_lengths, fit_bones, stature
 from motion.place import placement, world_axes
 from pipeline.results import Camera
 
@@ -207,7 +207,7 @@ def test_bones_become_constant_and_symmetric():
     joints, _ = people.walker(PATHS["round"], TIMES)
     noisy = joints + 0.02 * np.random.default_rng(0).normal(size=joints.shape)
     lengths = bone_lengths(noisy, np.ones(noisy.shape[:2]), people.H36M)
-    again = repose(noisy, lengths, people.H36M)
+    again = fit_bones(noisy, lengths, people.H36M)
     for parent, child in people.H36M.bones:
         np.testing.assert_allclose(
             np.linalg.norm(again[:, child] - again[:, parent], axis=1), lengths[child], atol=1e-9
