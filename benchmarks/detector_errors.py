@@ -1,6 +1,6 @@
 """How does the 2D detector err? Films studio actors, whose joints are known exactly, and fits a model of the errors.
 
-    python -m benchmarks.detector_errors [--data ../shared/data/mocap/open_mocap.npz] [--clips 90] [--out FILE]
+    python -m benchmarks.detector_errors [--data ../shared/data/mocap/open_mocap.npz] [--clips 60] [--out FILE]
 
 Single actors in motion recorded from the training subjects, and in the kinds of motion that training acts, before
 random cameras; rendered, detected and tracked as any clip is. Prints a table per joint; `--out` writes the numbers that
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, print the tables, write what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA, help="recorded motion")
-    parser.add_argument("--clips", type=int, default=90)
+    parser.add_argument("--clips", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="the fitted numbers, JSON")
     parser.add_argument("--keep", type=Path, help="the samples, NPZ")
@@ -71,7 +71,7 @@ def _size(sample: Sample) -> np.ndarray:
 
 def describe(samples: Sequence[Sample], table: dict[str, Any]) -> str:
     """Tables in Markdown; lengths in thousandths of the person's height."""
-    head = ("median", "rms", "clip", "slow", "corr", "quick", "corr", "behind", "leaps/s", "frames", "size", "score")
+    head = ("median", "rms", "clip", "slow", "corr", "quick", "corr", "hidden", "leaps/s", "frames", "size", "score")
     lines = [f"{table['clips']} clips, {table['frames']} frames; errors in thousandths of the height", ""]
     lines += [f"| joint | {' | '.join(head)} | leans on |", "|---" * (len(head) + 2) + "|"]
     sizes = np.concatenate([_size(sample) for sample in samples])
@@ -82,7 +82,7 @@ def describe(samples: Sequence[Sample], table: dict[str, Any]) -> str:
         for name in ("clip", "slow", "quick"):
             values += [1000 * row[f"{name}_sd"], row.get(f"{name}_correlation")]
         values.remove(None)
-        values += [row["behind"], row["bursts_per_second"], row["burst_frames"], 1000 * row["burst_sd"]]
+        values += [row["hidden"], row["bursts_per_second"], row["burst_frames"], 1000 * row["burst_sd"]]
         values.append(scores[:, SIDES[part]].mean())
         leans = ", ".join(f"{name} {weight:+.2f}" for name, weight in row["mix"].items())
         if any(row["offset"]):

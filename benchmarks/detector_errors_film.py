@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.files import atomic
 from pipeline.results import Array, Camera, Track2D
 from pipeline.skeletons import skeleton, to_lift
 from studio.backdrop import Surroundings
@@ -43,7 +44,6 @@ class Sample:
     joints: Array  # (T,26,3) exact, camera axes, metres of a body of standard size
     rays: Array  # (T,26,2) found, x/z and y/z; NaN where nothing was found
     scores: Array  # (T,26) in 0..1, 0 where nothing was found
-    visible: Array  # (T,26) bool: in the picture and nothing in front
 
     @property
     def height(self) -> float:
@@ -172,7 +172,7 @@ def compare(scene: StudioScene, tracks: Sequence[Track2D]) -> Sample | None:
         return None
     seen = slice(there[0], there[-1] + 1)
     joints = joints * _standard(truth.joints[0])
-    return Sample(joints[seen], rays[seen], scores[seen], truth.visible[0, 0, seen])
+    return Sample(joints[seen], rays[seen], scores[seen])
 
 
 def _standard(joints: Array) -> float:
@@ -186,7 +186,8 @@ def save(samples: Sequence[Sample], path: Path) -> None:
     """All samples in one .npz."""
     fields = Sample.__dataclass_fields__
     arrays = {name: np.concatenate([getattr(s, name) for s in samples]) for name in fields}
-    np.savez_compressed(path, lengths=[len(s.joints) for s in samples], **arrays)
+    with atomic(path) as temporary:
+        np.savez_compressed(temporary, lengths=[len(s.joints) for s in samples], **arrays)
 
 
 def load(path: Path) -> list[Sample]:

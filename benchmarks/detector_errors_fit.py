@@ -14,16 +14,23 @@ from scipy.optimize import nnls
 
 from benchmarks.detector_errors_film import LIFT, Sample
 from pipeline.results import Array
-from training.detector_errors import FPS, LEGS, SEEN, TWINS, behind, neighbour, own_axes, split
+from training.detector_errors import FACE, FPS, LEGS, SEEN, TWINS, hidden, neighbour, own_axes, split
 from training.mocap import BODY
 
 # Which other joints a detector's idea of a joint may lean on; the face has only its offset.
 LEANS: dict[str, tuple[str, ...]] = {
-    "nose": (), "ear": (), "shoulder": ("thorax", "elbow", "other_shoulder", "pelvis"), "elbow": ("shoulder", "wrist"),
+    "nose": (), "ear": (), "shoulder": ("thorax", "elbow"), "elbow": ("shoulder", "wrist"),
     "wrist": ("elbow", "hand"), "hand": ("wrist", "elbow"), "hip": ("other_hip", "knee", "thorax"),
     "knee": ("hip", "ankle"), "ankle": ("knee", "heel", "toe"), "heel": ("ankle", "toe"), "toe": ("heel", "ankle"),
 }  # fmt: skip
-OFFSET = ("nose", "ear", "shoulder", "hip")  # parts of head and trunk, whose axes an offset can follow
+OFFSET = (
+    "nose",
+    "ear",
+    "shoulder",
+    "hip",
+    "heel",
+    "toe",
+)  # parts that an offset along the body's axes describes better
 PRIOR = {"mix": 0.2, "offset": 0.05, "noise": 0.02}  # what is usual: weights, metres, heights
 GROSS = 0.1  # heights: larger errors do not count for the place that the detector believes in
 CLEAR = 0.03  # heights: sides are exchanged where that brings joints nearer by at least this, and by half
@@ -41,7 +48,7 @@ class Clip:
     points: Array  # (T,21,3) m
     joints: Array  # (T,23,3) m
     axes: Array  # (T,21,3,3) left, up, forward
-    behind: Array  # (T,21) in -1..1
+    hidden: Array  # (T,21) in 0..1
     depth: float  # m of the pelvis
     error: Array  # (T,21,2) heights, NaN where nothing was found
     scores: Array  # (T,21)
@@ -62,7 +69,7 @@ def fit(samples: Sequence[Sample]) -> dict[str, Any]:
     for clip in clips:
         _take_out(clip, rows)
     for part, row in rows.items():
-        row |= _behind(clips, part)
+        row |= _hidden(clips, part)
     _leaps(clips, rows)
     spread = _spread(clips)
     scale = float(np.exp(2 * (spread["clip"] ** 2 + spread["joint"] ** 2)))
@@ -109,10 +116,13 @@ def _clip(sample: Sample, legs: Array, arms: Array) -> Clip:
         swapped = found[where][:, TWINS]
         found[np.ix_(where, limbs)] = swapped[:, limbs]
     joints, points = sample.joints[:, LIFT.index(*BODY.joints)], sample.joints[:, : len(SEEN)]
-    axes = own_axes(torch.from_numpy(joints)[None], torch.from_numpy(points[:, :3])[None])[0].numpy()
+    head, trunk = own_axes(torch.from_numpy(joints)[None], torch.from_numpy(points[:, :FACE])[None])
+    axes = torch.stack([head[0]] * FACE + [trunk[0]] * (len(SEEN) - FACE), dim=1).numpy()
     error = (found - exact(sample)) / sample.height
-    far = behind(torch.from_numpy(points)).numpy()
-    return Clip(points, joints, axes, far, float(sample.root_depth.mean()), error, sample.scores[:, : len(SEEN)], far)
+    cover = hidden(torch.from_numpy(points), torch.from_numpy(joints)).numpy()
+    return Clip(
+        points, joints, axes, cover, float(sample.root_depth.mean()), error, sample.scores[:, : len(SEEN)], cover
+    )
 
 
 def _columns(clip: Clip, joint: int, part: str) -> Array:
@@ -157,17 +167,17 @@ def _take_out(clip: Clip, rows: dict[str, Any]) -> None:
     clip.size = np.linalg.norm(clip.error, axis=-1)
 
 
-def _behind(clips: Sequence[Clip], part: str) -> dict[str, float]:
-    """By how much the logarithm of the error grows from beside to behind, and divides the errors by that."""
-    pairs = [(clip.behind[:, j], np.linalg.norm(clip.error[:, j], axis=-1)) for clip in clips for j in SIDES[part]]
-    far, size = (np.concatenate(values) for values in zip(*pairs, strict=True))
+def _hidden(clips: Sequence[Clip], part: str) -> dict[str, float]:
+    """By how much the logarithm of the error grows where the body hides a joint; divides the errors by that."""
+    pairs = [(clip.hidden[:, j], np.linalg.norm(clip.error[:, j], axis=-1)) for clip in clips for j in SIDES[part]]
+    cover, size = (np.concatenate(values) for values in zip(*pairs, strict=True))
     good = size > 1e-5
-    slope = float(np.polyfit(far[good], np.log(size[good]), 1)[0]) if np.ptp(far[good]) > 0.1 else 0.0
-    slope = round(float(np.clip(slope, -1, 1)), 3)
+    slope = float(np.polyfit(cover[good], np.log(size[good]), 1)[0]) if np.ptp(cover[good]) > 0.5 else 0.0
+    slope = round(float(np.clip(slope, 0, 2)), 3)
     for clip in clips:
         for joint in SIDES[part]:
-            clip.error[:, joint] /= np.exp(slope * clip.behind[:, joint])[:, None]
-    return {"behind": slope}
+            clip.error[:, joint] /= np.exp(slope * clip.hidden[:, joint])[:, None]
+    return {"hidden": slope}
 
 
 def _leaps(clips: Sequence[Clip], rows: dict[str, Any]) -> None:
@@ -253,7 +263,7 @@ def _correlation(clips: Sequence[Clip]) -> list[list[float]]:
 
 
 def _scores(clips: Sequence[Clip], rows: dict[str, Any]) -> float:
-    """Adds to `rows` how the logit of a score depends on depth and error; gives the spread between clips."""
+    """Adds to `rows` how the logit of a score depends on hiding and error; gives the spread between clips."""
     left = np.full((len(clips), len(SEEN), max(len(clip.scores) for clip in clips)), np.nan)
     for part, row in rows.items():
         tables = []
@@ -262,12 +272,12 @@ def _scores(clips: Sequence[Clip], rows: dict[str, Any]) -> float:
                 known = np.isfinite(clip.size[:, joint]) & (clip.scores[:, joint] > 0)
                 told = np.clip(clip.scores[known, joint], 0.02, 0.995)
                 where = np.stack([np.full(known.sum(), number), np.full(known.sum(), joint), np.flatnonzero(known)])
-                columns = [np.ones(known.sum()), clip.behind[known, joint], -clip.size[known, joint]]
+                columns = [np.ones(known.sum()), clip.hidden[known, joint], -clip.size[known, joint]]
                 tables.append(np.stack([*columns, np.log(told / (1 - told)), *where], axis=1))
         table = np.concatenate(tables)
         found = np.linalg.lstsq(table[:, :3], table[:, 3], rcond=None)[0]
         left[tuple(table[:, 4:].astype(int).T)] = table[:, 3] - table[:, :3] @ found
-        names = ("score", "score_behind", "score_error")
+        names = ("score", "score_hidden", "score_error")
         row |= {name: round(float(value), 3) for name, value in zip(names, found, strict=True)}
     whole = np.nanmean(left, axis=(1, 2), keepdims=True)
     for part, row in rows.items():

@@ -3,8 +3,8 @@
 All are parts of the person's height in the picture, at 30 frames per second. A joint is found where the detector's own
 idea of it lies: the true joint, pulled towards or away from others and moved along the axes of the body (for the face,
 of the head). Around that place it errs by a sum of three parts of known size and correlation in time: one that stays
-for the whole clip, a slow one and a quick one, larger for joints that are farther away than their twins. Rarely a
-joint leaps away for some frames, left and right are exchanged, or nobody is found.
+for the whole clip, a slow one and a quick one, all larger for joints that the body hides. Rarely a joint leaps away for
+some frames, left and right are exchanged, or nobody is found.
 """
 
 from __future__ import annotations
@@ -27,12 +27,29 @@ SEEN = JOINTS.joints[:21]  # what BlazePose has of lift-26; the first three are 
 FACE = 3
 TWINS = list(JOINTS.mirror[: len(SEEN)])
 LEGS = [i for i, name in enumerate(SEEN) if name.endswith(("hip", "knee", "ankle", "heel", "toe"))]
-REACH = 0.35  # m: being farther behind the twin makes no more difference
+# Bars that hide joints, from joint to joint of h36m-23, and half their widths in metres.
+BARS = (
+    BODY.index("pelvis", "neck_nose", "left_hip", "right_hip", "left_knee", "right_knee"),
+    BODY.index("thorax", "head_top", "left_knee", "right_knee", "left_ankle", "right_ankle"),
+)
+WIDTHS = (0.15, 0.1, 0.085, 0.085, 0.06, 0.06)
+SOFT = 0.05  # m over which a joint becomes hidden
+SPARSE = 4  # frames from one look at what is hidden to the next
+# Joints of one name after another leap together: the face, a wrist with its hand, an ankle with its foot.
+LEAP = [0, 0, 0, 1, 2, 3, 4, 5, 6, 5, 6, 7, 8, 9, 10, 11, 12, 11, 12, 11, 12]
+CHANCES = {
+    "spread": ("clip", "joint", "score"),
+    "exchanged": ("per_second", "frames", "whole"),
+    "lost": ("per_second", "frames"),
+}
+LEAD = 12  # frames before a window, in which something may begin that lasts into it
+LEAPS = 8  # different ones in a window; the moment of its beginning tells which a leap is
+DOUBT = 0.02  # m: real people's joints are not believed to be quite where actors' are
 STRENGTH = 0.4  # real films are harder than renderings: spread of the logarithm of a window's common factor
 
 
 def split(name: str) -> tuple[str, str]:
-    """ "left_knee" -> ("left", "knee"), "nose" -> ("", "nose")."""
+    """Side and part: ("left", "knee") of "left_knee", ("", "nose") of "nose"."""
     side, _, part = name.rpartition("_")
     return (side, part) if side in ("left", "right") else ("", name)
 
@@ -44,19 +61,28 @@ def neighbour(side: str, name: str) -> int:
     return BODY.joints.index(name if name in BODY.joints else f"{side}_{name}")
 
 
-def behind(points: Tensor) -> Tensor:
-    """(...,21,3) in camera axes -> (...,21) in -1 to 1: how far a joint is behind its twin (the nose: the ears)."""
-    z = points[..., 2]
-    twin = torch.cat([(z[..., 1:2] + z[..., 2:3]) / 2, z[..., TWINS[1:]]], dim=-1)
-    return ((z - twin) / REACH).clamp(-1, 1)
+def hidden(points: Tensor, joints: Tensor) -> Tensor:
+    """(...,21,3) and body (...,23,3) in camera axes -> (...,21) in 0 to 1: how far trunk, head or legs hide a joint.
+
+    Each is a rounded bar, seen as from afar; a joint is hidden where it lies within a bar's width and behind it.
+    """
+
+    def beside(places: Tensor) -> Tensor:  # in metres at the root's depth, and the depth
+        return torch.cat([places[..., :2] / places[..., 2:] * joints[..., :1, 2:], places[..., 2:]], dim=-1)
+
+    begin, end, joint = beside(joints[..., BARS[0], :]), beside(joints[..., BARS[1], :]), beside(points)[..., None, :]
+    along, away = (end - begin)[..., None, :, :], joint - begin[..., None, :, :]
+    length = (along[..., :2] ** 2).sum(-1).clamp_min(1e-6)
+    place = ((along[..., :2] * away[..., :2]).sum(-1) / length).clamp(0, 1)
+    left = away - place[..., None] * along  # from the bar's nearest point to the joint
+    inside = (left.new_tensor(WIDTHS) - left[..., :2].norm(dim=-1)) / SOFT
+    return (inside.clamp(0, 1) * (left[..., 2] / SOFT).clamp(0, 1)).amax(-1)
 
 
-def own_axes(joints: Tensor, face: Tensor) -> Tensor:
-    """(B,L,23,3), (B,L,3,3) -> (B,L,21,3,3): left, up and forward of the head for the face, else of the trunk."""
+def own_axes(joints: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
+    """(B,L,23,3), (B,L,3,3) -> left, up and forward of the head, for the face, and of the trunk: (B,L,3,3) each."""
     neck, top = BODY.index("neck_nose", "head_top")
-    head = axes(face[:, :, 1] - face[:, :, 2], joints[:, :, top] - joints[:, :, neck])
-    parts = ((head, FACE), (torso(joints), len(SEEN) - FACE))
-    return torch.cat([frame[:, :, None].expand(-1, -1, count, -1, -1) for frame, count in parts], dim=2)
+    return axes(face[:, :, 1] - face[:, :, 2], joints[:, :, top] - joints[:, :, neck]), torso(joints)
 
 
 class DetectorErrors(Draws):
@@ -78,38 +104,27 @@ class DetectorErrors(Draws):
 
     def _read(self, table: dict[str, Any]) -> None:
         rows = [table["joints"][split(name)[1]] for name in SEEN]
-        column = {key: torch.tensor([row[key] for row in rows]) for key in rows[0] if key not in ("mix", "offset")}
-        self.table, self.column = table, {key: values.to(self.device) for key, values in column.items()}
-        self.select, self.pull = torch.zeros(len(SEEN), len(BODY)), torch.zeros(len(SEEN), len(BODY))
-        self.offset = torch.tensor([row["offset"] for row in rows])
-        for joint, (name, row) in enumerate(zip(SEEN, rows, strict=True)):
-            side = split(name)[0]
-            self.offset[joint, 0] *= -1 if side == "right" else 1
-            if joint >= FACE:
-                self.select[joint, BODY.joints.index(name)] = 1.0
-            for other, weight in row["mix"].items():
-                self.pull[joint, neighbour(side, other)] = weight
-        self.pull -= self.select * self.pull.sum(1, keepdim=True)
-        lag = (torch.arange(self.length)[:, None] - torch.arange(self.length)).abs()
-        covariance = column["clip_sd"].double()[:, None, None] ** 2 + 1e-9 * torch.eye(self.length)
-        for kind in ("slow", "quick"):
-            sd, correlation = (column[f"{kind}_{what}"].double()[:, None, None] for what in ("sd", "correlation"))
-            covariance = covariance + sd**2 * correlation**lag
-        self.in_time = torch.linalg.cholesky(covariance).float().to(self.device)
+        for name, keys in CHANCES.items():
+            if missing := [key for key in keys if key not in table[name]]:
+                raise KeyError(f"{name}: {', '.join(missing)}")
+        columns = {key: torch.tensor([row[key] for row in rows]) for key in rows[0] if key not in ("mix", "offset")}
+        self.table, self.column = table, {key: values.to(self.device) for key, values in columns.items()}
+        self.select, self.pull, self.offset = (values.to(self.device) for values in _beliefs(rows))
+        self.in_time = torch.linalg.cholesky(_covariance(columns, self.length)).float().to(self.device)
         self.among = torch.linalg.cholesky(torch.tensor(table["correlation"])).to(self.device)
-        self.select, self.pull, self.offset = (v.to(self.device) for v in (self.select, self.pull, self.offset))
 
     def see(self, joints: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
         """Body (B,L,23,3) and face (B,L,3,3), camera axes -> rays (B,L,26,2) with z = 1, scores (B,L,26)."""
         size = len(joints)
         points = self._placed(joints, face)
-        far = behind(points)
+        some = torch.linspace(0, self.length - 1, self.length // SPARSE + 2, device=self.device).long()
+        cover = stretch(hidden(points[:, some], joints[:, some])[..., None], self.length)[..., 0]
         strength = torch.exp(self._normal(size, 1, 1, 1, scale=STRENGTH))
-        error = strength * (torch.exp(self.column["behind"] * far)[..., None] * self.draw(size) + self._leaps(size))
+        error = strength * (torch.exp(self.column["hidden"] * cover)[..., None] * self.draw(size) + self._leaps(size))
         height = HEIGHT / joints[:, :, 0, 2].mean(1)
         rays = self._exchanged(points[..., :2] / points[..., 2:] + error * height[:, None, None, None])
-        lost = self._spell(self.table["lost"]["per_second"], self.table["lost"]["frames"], size, 1)
-        scores = torch.where(lost, 0.0, self._scores(error, far))
+        lost, _ = self._spells(self.table["lost"]["per_second"], self.table["lost"]["frames"], size, [0])
+        scores = torch.where(lost, 0.0, self._scores(error, cover))
         absent = len(JOINTS) - len(SEEN)
         return torch.nn.functional.pad(rays, (0, 0, 0, absent)), torch.nn.functional.pad(scores, (0, absent))
 
@@ -127,34 +142,71 @@ class DetectorErrors(Draws):
         belief = torch.exp(self._normal(len(joints), 1, 1, scale=STRENGTH))
         points = mixed(self.select + self.pull * belief, joints)
         points[:, :, :FACE] += face
-        return points + ((self.offset * belief)[:, None, :, None] @ own_axes(joints, face))[..., 0, :]
+        offset = self.offset * belief + self._normal(len(joints), len(SEEN), 3, scale=DOUBT)
+        head, trunk = own_axes(joints, face)
+        return points + torch.cat([offset[:, None, :FACE] @ head, offset[:, None, FACE:] @ trunk], dim=2)
 
     def _leaps(self, size: int) -> Tensor:
         """(B,L,21,2) in heights: 0, but for some frames."""
-        when = self._spell(self.column["bursts_per_second"], self.column["burst_frames"], size, len(SEEN))
-        return when[..., None] * self._normal(size, 1, len(SEEN), 2) * self.column["burst_sd"][:, None]
+        count = len(SEEN)
+        when, begin = self._spells(self.column["bursts_per_second"], self.column["burst_frames"], size, LEAP)
+        leaps = (self.among @ self._normal(count, size * LEAPS * 2)).view(count, size, LEAPS, 2).permute(1, 2, 0, 3)
+        leaps = leaps * self.column["burst_sd"][:, None]
+        chosen = (begin % LEAPS)[..., None].expand(-1, -1, -1, 2)
+        return when[..., None] * leaps.gather(1, chosen)
 
     def _exchanged(self, rays: Tensor) -> Tensor:
         """Left and right of the whole body, or of the legs only, exchanged for some frames of a few windows."""
         about, size = self.table["exchanged"], len(rays)
-        when = self._spell(about["per_second"], about["frames"], size, 1)
+        when, _ = self._spells(about["per_second"], about["frames"], size, [0])
         which = self._uniform(size, 1, 1).expand(-1, 1, len(SEEN)) < about["whole"]
         which[..., LEGS] = True
         return torch.where((when & which)[..., None], rays[:, :, TWINS], rays)
 
-    def _scores(self, error: Tensor, far: Tensor) -> Tensor:
-        """(B,L,21) in 0..1: how sure the detector is, less so of far joints and where it errs."""
-        size, length, count = far.shape
+    def _scores(self, error: Tensor, cover: Tensor) -> Tensor:
+        """(B,L,21) in 0..1: how sure the detector is, less so of hidden joints and where it errs."""
+        size, length, count = cover.shape
         noise = stretch(self._normal(size, length // 10 + 2, count, 1), length)[..., 0] * self.column["score_sd"]
         noise = noise + self._normal(size, 1, 1, scale=self.table["spread"]["score"])
-        sure = self.column["score"] + self.column["score_behind"] * far + noise
+        sure = self.column["score"] + self.column["score_hidden"] * cover + noise
         return torch.sigmoid(sure - self.column["score_error"] * error.norm(dim=-1))
 
-    def _spell(self, per_second: Tensor | float, frames: Tensor | float, size: int, count: int) -> Tensor:
-        """(B,L,count) bool: at most one stretch of time in each window, of random length with mean `frames`."""
-        length = 0.5 - (frames - 0.5) * torch.log1p(-self._uniform(size, count))
-        reach = self.length + length
-        begin = self._uniform(size, count) * reach - length
-        happens = self._uniform(size, count) < 1 - torch.exp(-per_second / FPS * reach)
-        clock = torch.arange(self.length, device=self.device)[:, None]
-        return (clock >= begin[:, None]) & (clock < (begin + length)[:, None]) & happens[:, None]
+    def _spells(
+        self, per_second: Tensor | float, frames: Tensor | float, size: int, group: list[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Stretches of time that begin so often and last so long in the mean, for J things, each group's together.
+
+        Returns (B,L,J) bool where one is, and (B,L,J) int64 the moment of the last beginning.
+        """
+        count = LEAD + self.length
+        begins, lasts = self._uniform(2, size, count, max(group) + 1)[..., group]
+        clock = torch.arange(count, device=self.device)[:, None]
+        begin = torch.where(begins < per_second / FPS, clock, -1).cummax(dim=1).values
+        more = torch.log1p(-1 / torch.as_tensor(frames, device=self.device))  # of the chance to last another frame
+        length = (1 + (torch.log(lasts) / more).floor()).gather(1, begin.clamp_min(0))
+        when = (begin >= 0) & (clock - begin < length)
+        return when[:, LEAD:], begin[:, LEAD:].clamp_min(0)
+
+
+def _beliefs(rows: list[dict[str, Any]]) -> tuple[Tensor, Tensor, Tensor]:
+    """(21,23) the joint itself (none for the face), (21,23) what is added, in rows of sum 0, and offsets (21,3)."""
+    select, pull = torch.zeros(2, len(SEEN), len(BODY))
+    offset = torch.tensor([row["offset"] for row in rows])
+    for joint, (name, row) in enumerate(zip(SEEN, rows, strict=True)):
+        side = split(name)[0]
+        offset[joint, 0] *= -1 if side == "right" else 1
+        if joint >= FACE:
+            select[joint, BODY.joints.index(name)] = 1.0
+        for other, weight in row["mix"].items():
+            pull[joint, neighbour(side, other)] = weight
+    return select, pull - select * pull.sum(1, keepdim=True), offset
+
+
+def _covariance(columns: dict[str, Tensor], length: int) -> Tensor:
+    """(21,L,L) of each joint's errors between moments."""
+    lag = (torch.arange(length)[:, None] - torch.arange(length)).abs()
+    total = columns["clip_sd"].double()[:, None, None] ** 2 + 1e-9 * torch.eye(length)
+    for kind in ("slow", "quick"):
+        sd, correlation = (columns[f"{kind}_{what}"].double()[:, None, None] for what in ("sd", "correlation"))
+        total = total + sd**2 * correlation**lag
+    return total
