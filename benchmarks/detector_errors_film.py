@@ -1,7 +1,7 @@
 """Clips of single studio actors before random cameras, and what the 2D stage says of them beside what is true.
 
-Half of the error of a detector is its own idea of where a joint lies, so samples hold the exact joints in 3D: the fit
-looks for that idea among them. Bodies are scaled to one standard size, as in training (`training.views`).
+Much of a detector's error is its own idea of where a joint lies, so samples hold the exact joints in 3D: the fit looks
+for that idea among them. Bodies are scaled to one standard size, as in training (`training.views`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.clip import open_clip
 from pipeline.files import atomic
 from pipeline.results import Array, Camera, Track2D
 from pipeline.skeletons import skeleton, to_lift
@@ -135,8 +136,6 @@ def film(scene: StudioScene, detector: Any, tracker: Any, folder: Path) -> Sampl
         detector, tracker: as the stages of a run have them.
         folder: where the clip lies for a while.
     """
-    from pipeline.clip import open_clip
-
     path = folder / f"{scene.name}.mp4"
     write(scene, path)
     with open_clip(path) as clip:
