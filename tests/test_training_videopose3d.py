@@ -1,14 +1,18 @@
 """The recipe: data, views, and a training run in seconds that learns, stops and goes on."""
 
 import csv
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, UsageError
 from pipeline.skeletons import skeleton
 from training.datasets.open_mocap import SHORT
 from training.mocap import BODY, UNKNOWN, load_mocap
@@ -154,7 +158,7 @@ def test_learning_rate_rises_stays_and_falls():
 
 def run(recorded, out, **changes):
     options = small(Options(recorded, out, device="cpu"))
-    return train(replace(options, **changes))
+    return train(replace(options, **changes)).weights
 
 
 def test_learns_and_is_deterministic(recorded, tmp_path):
@@ -187,13 +191,43 @@ def test_nothing_to_resume(recorded, tmp_path):
         run(recorded, tmp_path, resume=True)
 
 
+def test_a_run_goes_on_with_its_own_options_only(recorded, tmp_path):
+    run(recorded, tmp_path)
+    for other in ({"seed": 1}, {"learning_rate": 9.0}, {"channels": 32}):
+        with pytest.raises(InputError, match=f"other options: {next(iter(other))} was"):
+            run(recorded, tmp_path, resume=True, **other)
+    run(recorded, tmp_path, resume=True, steps=32)
+
+
+def test_two_processes_leave_one_card(recorded, tmp_path):
+    program = f"""
+from pathlib import Path
+from training.videopose3d import main
+settings = ("devices=2", "log_every=2")
+main(Path({str(recorded)!r}), Path({str(tmp_path)!r}), tiny=True, device="cpu", steps=4, settings=settings)
+"""
+    file = tmp_path / "two.py"
+    file.write_text(program)
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, str(file)], env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert (tmp_path / "cards" / "videopose3d-open.toml").is_file() and (tmp_path / "videopose3d-open.onnx").is_file()
+    with (tmp_path / "log.csv").open() as log:
+        assert [row["step"] for row in csv.DictReader(log)] == ["2", "4"]
+
+
+def test_a_window_of_one_output_is_refused(recorded, tmp_path):
+    with pytest.raises(UsageError, match="only one is an output"):
+        run(recorded, tmp_path, frames=9, stride=9)
+
+
 def test_command_leaves_what_a_run_needs(recorded, tmp_path):
     from checkpoints.card import card
     from lifters.videopose3d import VideoPose3D, track_from_h36m
     from pipeline.results import Camera
     from training.videopose3d import main
 
-    path = main(recorded, tmp_path, tiny=True, device="cpu", steps=12)
+    path = main(recorded, tmp_path, tiny=True, device="cpu", steps=12) / "cards" / "videopose3d-open.toml"
     facts = card(path.stem, path.parent)
     assert facts.details["accuracy"] == {} and "# Not measured." in path.read_text()
     assert "studio" not in facts.trained_on, "the tiny recipe takes recorded poses only"
@@ -206,10 +240,10 @@ def test_command_leaves_what_a_run_needs(recorded, tmp_path):
 
 def test_published_files_are_whole_and_for_everybody(tmp_path):
     from checkpoints.card import card
-    from training.publish import commit, publish
+    from training.publish import publish
 
     options = replace(small(Options(data=tmp_path)), acted=0.08, seed=7)
-    path = publish(build(options), tmp_path, options, {"p_mpjpe_exact_mm": 40.04})
+    path = publish(build(options), tmp_path, options, {"p_mpjpe_exact_mm": 40.04}, made_by="abc")
     plain = tmp_path / "plain"
     plain.touch()
     files = [p for p in tmp_path.rglob("*") if p.is_file()]
@@ -220,20 +254,22 @@ def test_published_files_are_whole_and_for_everybody(tmp_path):
     assert "acted by the studio (8% of the windows)" in facts.trained_on
     told = facts.details["training"]
     assert told["seed"] == 7 and told["steps"] == 30 and told["widths"] == [3, 3] and told["precision"] == "32-true"
-    assert told.get("commit") == commit() and not {"data", "out"} & set(told)
+    assert told["commit"] == "abc" and not {"data", "out"} & set(told)
     assert str(tmp_path) not in path.read_text()
 
 
 def test_commit_is_told_in_a_checkout_only(tmp_path):
-    import subprocess
-
     from training.publish import commit
 
     assert commit(tmp_path) is None
     git = ["git", "-C", str(tmp_path), "-c", "user.name=n", "-c", "user.email=e@x.org"]
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
-    assert re.fullmatch("[0-9a-f]{40}", commit(tmp_path))
+    (tmp_path / "inside").mkdir()
+    assert re.fullmatch("[0-9a-f]{40}", commit(tmp_path)) and commit(tmp_path / "inside") is None
+    (tmp_path / "file").touch()
+    subprocess.run([*git, "add", "file"], check=True)
+    assert commit(tmp_path).endswith("-dirty")
 
 
 def test_low_frame_rates_leave_straight_lines_alone_and_join_frames_by_them(recorded):

@@ -93,7 +93,7 @@ def _outputs(graph: _Graph, x: str, margin: int) -> None:
     graph.node("Identity", graph.crop(x, joints, joints + CONTACTS, 2), output="extra")
     worth = graph.reshape(graph.crop(x, joints + CONTACTS, joints + CONTACTS + len(BODY), 2), 0, 0, len(BODY), 1)
     same, places = graph.constant("same", np.array(SAME)), graph.constant("places", np.array([1, 1, 0], np.float32))
-    seen = graph.node("Gather", graph.crop("keypoints", margin, -margin, 1), same, axis=2)
+    seen = graph.node("Gather", graph.crop("keypoints", margin, -margin, 1) if margin else "keypoints", same, axis=2)
     sight = graph.node("Mul", graph.node("Mul", seen, places), worth)
     graph.node("Add", added, sight, output="joints")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from dataclasses import asdict
 from pathlib import Path
@@ -59,22 +60,29 @@ NOT_MEASURED = "# Not measured.\n[accuracy]"
 
 
 def publish(
-    model: SightedModel, folder: Path, options: Options, accuracy: dict[str, float], name: str = "videopose3d-open"
+    model: SightedModel,
+    folder: Path,
+    options: Options,
+    accuracy: dict[str, float] | None = None,
+    made_by: str | None = None,
+    name: str = "videopose3d-open",
 ) -> Path:
     """Write weights into `folder` and their card into `folder/cards`; returns the card's path.
 
     Args:
         options: of the run that made the weights.
-        accuracy: errors in mm by name; empty when they were not measured.
+        accuracy: errors in mm by name; nothing when they were not measured.
+        made_by: the program's commit when the run began.
 
     Raises:
         OutputError: no permission, no space.
     """
     facts = export(model, folder, name)
-    table = "\n".join(f"{key} = {value:.1f}" for key, value in accuracy.items())
+    table = "\n".join(f"{key} = {value:.1f}" for key, value in (accuracy or {}).items())
+    told = recipe(options) | ({"commit": made_by} if made_by else {})
     text = CARD.format(
         name=name, field=model.receptive_field, widths=list(options.widths), channels=options.channels,
-        trained_on=trained_on(options.acted), training=recipe(options),
+        trained_on=trained_on(options.acted), training="\n".join(f"{key} = {_toml(told[key])}" for key in told),
         accuracy=ACCURACY + table if table else NOT_MEASURED, **facts,
     )  # fmt: skip
     card = folder / "cards" / f"{name}.toml"
@@ -83,26 +91,29 @@ def publish(
     return card
 
 
-def recipe(options: Options) -> str:
-    """What it takes to do a run again, as lines of TOML: its options, and the commit of the program."""
-    chosen = {key: value for key, value in asdict(options).items() if key not in CIRCUMSTANCES}
-    lines = [f"{key} = {_toml(value)}" for key, value in (chosen | {"commit": commit()}).items() if value is not None]
-    return "\n".join(lines)
+def recipe(options: Options) -> dict[str, object]:
+    """The options that decide what comes out of a run."""
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(options).items()}
+    return {key: value for key, value in plain.items() if key not in CIRCUMSTANCES}
 
 
 def commit(folder: Path = ROOT) -> str | None:
-    """The commit of the program's own checkout; None outside of one."""
-    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    """The commit of the program's own checkout, with "-dirty" where files were changed since; None outside of one."""
     try:
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        if Path(_git(folder, "rev-parse", "--show-toplevel")).resolve() != folder.resolve():
+            return None
+        return _git(folder, "rev-parse", "HEAD") + ("-dirty" if _git(folder, "status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
 
+def _git(folder: Path, *command: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *command], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
 def _toml(value: object) -> str:
-    if isinstance(value, str):
-        return f'"{value}"'
-    return str(list(value) if isinstance(value, tuple) else value)
+    return json.dumps(value)  # of numbers, texts, truths and lists the same in both
 
 
 def trained_on(acted: float) -> str:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -21,14 +22,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from lifters.networks.sighted import SightedModel
-from pipeline.errors import InputError
+from pipeline.errors import InputError, UsageError
 from training.mocap import BODY, UNKNOWN, load_mocap
 from training.procedural import joined, procedural
-from training.publish import publish
+from training.publish import commit, publish, recipe
 from training.settings import changed
 from training.views import Batch, Views
 
 log = logging.getLogger("videopose")
+GROWING = ("steps", "decay")  # options that a run may be resumed with anew
 COLUMNS = ("step", "seconds", "learning_rate", "loss", "position", "aligned", "bone", "velocity", "contact")
 
 
@@ -61,6 +63,13 @@ class Options:
     log_every: int = 100
 
 
+class Made(NamedTuple):
+    """The file with the weights, and the program's commit when the run began."""
+
+    weights: Path
+    commit: str | None
+
+
 def small(options: Options) -> Options:
     """The same in seconds, to see that it runs."""
     return replace(
@@ -74,14 +83,19 @@ def build(options: Options) -> SightedModel:
     return SightedModel(options.widths, options.channels, options.dropout)
 
 
-def train(options: Options, progress: Callable[[int, float], None] | None = None) -> Path:
+def train(options: Options, progress: Callable[[int, float], None] | None = None) -> Made | None:
     """Train, and leave `last.pt` (to resume), `log.csv` and `average.pt` (the weights that count) in `options.out`.
 
-    `progress` is called with the step and the mean loss since the last call. Returns the path of the weights.
+    `progress` is called with the step and the mean loss since the last call. Returns what was made; None
+    in all processes but the first.
 
     Raises:
-        InputError: the data cannot be used, or there is nothing to resume.
+        InputError: the data cannot be used, there is nothing to resume, or the run was begun with other options.
+        UsageError: no two outputs in a window, between which there is a step over time.
     """
+    if options.frames <= options.stride:
+        what = f"of {options.frames} frames only one is an output with a stride of {options.stride}"
+        raise UsageError(what, "steps over time need two", "--set frames, more than --set stride")
     mocap = load_mocap(options.data)
     if options.acted:
         mocap = joined(mocap, procedural(mocap.fps, options.seed), options.acted)
@@ -101,21 +115,28 @@ def train(options: Options, progress: Callable[[int, float], None] | None = None
     generator.manual_seed(options.seed + 1000 * fabric.global_rank)
     views = Views(mocap.to(fabric.device), options.frames, model.receptive_field, generator)
     state = {"model": model, "average": average, "optimiser": optimiser, "step": 0, "random": None}
+    state |= {"options": recipe(options), "commit": commit()}
     options.out.mkdir(parents=True, exist_ok=True)
     if options.resume:
         _resume(fabric, options, state, generator)
     _loop(fabric, options, state, views, progress)
+    if not fabric.is_global_zero:
+        return None
     weights = options.out / "average.pt"
-    if fabric.is_global_zero:
-        torch.save(average.module.state_dict(), weights)
-    return weights
+    torch.save(average.module.state_dict(), weights)
+    return Made(weights, state["commit"])
 
 
 def _resume(fabric: Fabric, options: Options, state: dict, generator: torch.Generator) -> None:
     path = options.out / "last.pt"
     if not path.is_file():
         raise InputError(f"nothing to resume in {options.out}", "there is no last.pt", "start without --resume")
+    now, then = state["options"], torch.load(path, map_location="cpu", weights_only=True, mmap=True)["options"]
+    other = [f"{key} was {then[key]}" for key in then if key not in GROWING and now.get(key) != then[key]]
+    if other:
+        raise InputError(f"cannot resume {path}", f"other options: {', '.join(other)}", "those, or another --out")
     fabric.load(path, state, weights_only=True)
+    state["options"] = now
     if len(state["random"]) != fabric.world_size:
         raise InputError(f"cannot resume {path}", f"it was made by {len(state['random'])} processes", "use as many")
     generator.set_state(state["random"][fabric.global_rank].cpu().clone())
@@ -224,7 +245,7 @@ def main(
 ) -> Path:
     """The command `train videopose3d`: train, then leave the weights in `out` as a run needs them, with their card.
 
-    `settings` are `name=value` changes of the options.
+    `settings` are `name=value` changes of the options. Returns `out`.
 
     Raises:
         InputError: the data cannot be used, or there is nothing to resume.
@@ -235,7 +256,9 @@ def main(
     if steps:
         options = replace(options, steps=steps, decay=min(options.decay, max(1, steps // 3)))
     options = changed(options, settings)
-    weights = train(options, lambda step, mean: log.info("step %d of %d: loss %.4f", step, options.steps, mean))
-    model = build(options)
-    model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
-    return publish(model, out, options, {})
+    made = train(options, lambda step, mean: log.info("step %d of %d: loss %.4f", step, options.steps, mean))
+    if made:
+        model = build(options)
+        model.load_state_dict(torch.load(made.weights, weights_only=True, map_location="cpu"))
+        publish(model, out, options, made_by=made.commit)
+    return out
