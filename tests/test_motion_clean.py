@@ -108,6 +108,26 @@ def test_short_gaps_are_filled_and_long_ones_stay():
     assert np.isnan(out.root[100]).all()
 
 
+@pytest.mark.parametrize("lost", ["left_hand", "right_ankle"])
+def test_a_joint_that_is_lost_for_a_while_changes_nothing_else(lost):
+    """Its frames are solved as their neighbours are, and the feet that are known stand in them too."""
+    joints, contacts = walk(TIMES[:90])
+    before = noisy(joints, TIMES[:90], 0.02)
+    holed = before.copy()
+    holed[40:60, people.H36M.joints.index(lost)] = np.nan
+    whole, out = (clean([world(j, contacts)], TIMES[:90])[0].joints for j in (before, holed))
+    further = {"left_hand": ["left_hand"], "right_ankle": ["right_ankle", "right_heel", "right_toe"]}[lost]
+    others = [k for k, name in enumerate(people.H36M.joints) if name not in further]
+    assert np.isnan(out[40:60, people.H36M.index(*further)]).all() and np.isfinite(out[:, others]).all()
+    far = [k for k in others if people.H36M.joints[k] not in ("left_wrist", "right_knee", "right_hip")]
+    np.testing.assert_allclose(out[:, far], whole[:, far], atol=0.008)
+    stands = contacts[:, :2] > 0.5
+    np.testing.assert_allclose(out[:, 17:19][stands], whole[:, 17:19][stands], atol=2e-4)
+    head = np.linalg.norm(np.diff(out[:, people.H36M.joints.index("head_top")], axis=0), axis=-1)
+    kept = np.linalg.norm(np.diff(whole[:, people.H36M.joints.index("head_top")], axis=0), axis=-1)
+    assert np.abs(head - kept)[[39, 59]].max() < 0.004
+
+
 def test_bridge_follows_a_curve_better_than_a_line():
     times = np.arange(60) / 30
     arc = np.stack([np.cos(2 * times), np.sin(2 * times), 0 * times], -1)[:, None]
