@@ -15,7 +15,7 @@ from pipeline.skeletons import Skeleton
 
 BLEND_S = 0.12  # a correction fades in before a stance and out after it
 FLATTEN_M, KEEP_M = 0.08, 0.20  # a stance nearer to the floor is put on it; one further away (a step, a box) is not
-SINK_M = 0.10  # a moving foot is lifted out of the floor by at most that
+SINK_M = 0.10  # a moving foot that is deeper in the floor is lifted less, and from `KEEP_M` on (a stair) not at all
 SURE = 0.004  # variance of a standing point's place, as share of a free joint's
 
 
@@ -61,6 +61,6 @@ def _out_of_the_floor(joints: Array, feet: Feet) -> Array:
     for ankle in dict.fromkeys(feet.ankles):
         points = [joint for joint, its in zip(feet.joints, feet.ankles, strict=True) if its == ankle]
         height = joints[:, points, 2]
-        sunk = feet.rest_m - 0.02 - np.where(np.isnan(height), np.inf, height).min(1)
-        out[:, sorted({ankle, *points}), 2] += np.where(sunk < SINK_M, np.maximum(sunk, 0), 0)[:, None]
+        sunk = np.maximum(feet.rest_m - 0.02 - np.where(np.isnan(height), np.inf, height).min(1), 0)
+        out[:, sorted({ankle, *points}), 2] += (sunk * _ease((KEEP_M - sunk) / (KEEP_M - SINK_M)))[:, None]
     return out

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from motion.bones import bone_lengths
 from motion.clean import clean
+from motion.feet import hold_feet
 from motion.filters import lowpass
 from motion.gaps import fill
 from pipeline.errors import UsageError
@@ -173,6 +175,19 @@ def test_nothing_moves_that_is_already_clean():
     joints, contacts = walk()
     out = clean([world(joints, contacts)], TIMES)[0].joints
     assert np.linalg.norm(out - joints, axis=-1)[10:-10].mean() < 0.004
+
+
+def test_a_foot_that_sinks_does_not_jump():
+    """A moving foot, ever deeper: on the floor as long as it is not far in it, left where it is in the end."""
+    joints, _ = people.walker(lambda t: np.stack([0.3 + 0 * t, 4 + 0 * t], -1), TIMES)
+    depth = np.linspace(0, 0.3, len(TIMES))
+    sinking = joints - depth[:, None, None] * [0, 0, 1]
+    lengths = bone_lengths(joints, np.ones(joints.shape[:2]), people.H36M)
+    out = hold_feet(sinking, np.zeros((len(TIMES), 4)), TIMES, lengths, people.H36M)
+    lowest = out[:, 17:21, 2].min(1)
+    assert np.abs(np.diff(lowest)).max() < 0.01
+    assert np.abs(lowest[depth < 0.09]).max() < 0.03
+    np.testing.assert_allclose(out[depth > 0.23], sinking[depth > 0.23], atol=1e-6)
 
 
 def test_a_step_above_the_floor_is_not_pulled_down():
