@@ -59,35 +59,38 @@ def fit_bones(joints: Array, lengths: Array, skeleton: Skeleton, spread: Array |
     Each round moves the joints by the least that makes all bones right to first order: `min sum_k |move_k|^2 / s_k`
     (Newton's method on the constraints of all bones at once, as in M-SHAKE: Kraeutler, van Gunsteren, Huenenberger,
     J. Comput. Chem. 22, 2001). So no joint pays for all others, as the last one does where a chain is built again from
-    its root; only what the last round leaves is put right that way, and frames in which a joint is unknown.
+    its root; only what the last round leaves is put right that way.
 
     Args:
-        joints: (T,K,3) m, NaN where unknown, as are then all joints further out.
+        joints: (T,K,3) m, NaN where unknown: no bone pulls there, and what comes out is NaN there and further out.
         lengths: (K,) m to the parent.
         spread: (T,K) variances s of the joints' places, of which only ratios count; all alike without it.
     """
     out = joints.astype(float)
     for begin in range(0, len(out), AT_ONCE):
         poses = out[begin : begin + AT_ONCE]
-        whole = np.isfinite(poses).all((1, 2))
         free = np.ones(poses.shape[:2]) if spread is None else spread[begin : begin + AT_ONCE]
-        poses[whole] = _nearest(poses[whole], lengths, skeleton, free[whole])
-        poses[:] = _with_lengths(poses, lengths, skeleton)
+        known = np.isfinite(poses).all(-1)
+        nearest = _nearest(np.nan_to_num(poses), known, lengths, skeleton, free)
+        poses[:] = _with_lengths(np.where(known[..., None], nearest, np.nan), lengths, skeleton)
     return out
 
 
-def _nearest(joints: Array, lengths: Array, skeleton: Skeleton, spread: Array) -> Array:
+def _nearest(joints: Array, known: Array, lengths: Array, skeleton: Skeleton, spread: Array) -> Array:
     parents, children = np.array(skeleton.bones).T
     count = np.arange(len(children))
     ends = np.zeros((len(children), len(skeleton)))  # (B,K): a bone is its child minus its parent
     ends[count, children], ends[count, parents] = 1, -1
     ridge = RIDGE * np.eye(len(children))
+    pulls = (known[:, children] & known[:, parents]).astype(float)
     tied = (ends * spread[:, None]) @ ends.T  # (T,B,B): how much bones that share a joint move each other
+    tied *= pulls[:, :, None] * pulls[:, None]
     for _ in range(ROUNDS):
         bones = ends @ joints
         size = np.maximum(np.linalg.norm(bones, axis=-1, keepdims=True), 1e-6)
         axis = bones / size
-        pull = np.linalg.solve(tied * (axis @ axis.transpose(0, 2, 1)) + ridge, size - lengths[children, None])
+        excess = (size - lengths[children, None]) * pulls[..., None]
+        pull = np.linalg.solve(tied * (axis @ axis.transpose(0, 2, 1)) + ridge, excess)
         joints = joints - spread[..., None] * (ends.T @ (pull * axis))
     return joints
 

@@ -71,11 +71,10 @@ def _clean_one(motion: Motion3D, clip_times: Array, cutoff_hz: float, max_gap_s:
 
 
 def _stand(motion: Motion3D, joints: Array, times: Array, lengths: Array) -> None:
-    """Bones constant, and feet held in every unbroken run of whole poses, in place."""
-    bones, whole = skeleton(motion.skeleton), np.isfinite(joints).all((1, 2))
+    """Bones constant, and feet held where they are known, in every unbroken run of frames with a pelvis, in place."""
+    bones = skeleton(motion.skeleton)
     points = feet_of(bones).joints
-    joints[~whole] = fit_bones(joints[~whole], lengths, bones)
-    for begin, end in runs(whole):
+    for begin, end in runs(np.isfinite(joints[:, 0]).all(-1)):
         rows = slice(begin, end)
         if motion.contacts is not None and motion.contacts.shape[1] == len(points):
             contact = np.nan_to_num(motion.contacts[rows])

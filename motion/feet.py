@@ -15,16 +15,17 @@ from pipeline.skeletons import Skeleton
 
 BLEND_S = 0.12  # a correction fades in before a stance and out after it
 FLATTEN_M, KEEP_M = 0.08, 0.20  # a stance nearer to the floor is put on it; one further away (a step, a box) is not
-SINK_M = 0.10  # a moving foot is lifted out of the floor by at most that
+SINK_M = 0.10  # a moving foot that is deeper in the floor is lifted less, and from `KEEP_M` on (a stair) not at all
 SURE = 0.004  # variance of a standing point's place, as share of a free joint's
 
 
 def hold_feet(joints: Array, contact: Array, times: Array, lengths: Array, skeleton: Skeleton) -> Array:
-    """Joints (T,K,3) in the world without NaN, contact (T,F) in [0,1] -> joints with bones of `lengths` (K,) m.
+    """Joints (T,K,3) in the world, contact (T,F) in [0,1] -> joints with bones of `lengths` (K,) m.
 
-    Each standing point of a foot gets one place, the mean of the stance.
+    Each standing point of a foot gets one place, the mean of the stance; a point that is unknown (NaN) ends its stance.
     """
     feet = feet_of(skeleton)
+    contact = np.where(np.isfinite(joints[:, feet.joints]).all(-1), contact, 0.0)
     wanted = _out_of_the_floor(joints, feet)
     shift, weight = _corrections(wanted[:, feet.joints], contact, times, feet.rest_m)
     wanted[:, feet.joints] += weight[..., None] * shift
@@ -59,6 +60,7 @@ def _out_of_the_floor(joints: Array, feet: Feet) -> Array:
     out = joints.copy()
     for ankle in dict.fromkeys(feet.ankles):
         points = [joint for joint, its in zip(feet.joints, feet.ankles, strict=True) if its == ankle]
-        sunk = feet.rest_m - 0.02 - joints[:, points, 2].min(1)
-        out[:, sorted({ankle, *points}), 2] += np.where(sunk < SINK_M, np.maximum(sunk, 0), 0)[:, None]
+        height = joints[:, points, 2]
+        sunk = np.maximum(feet.rest_m - 0.02 - np.where(np.isnan(height), np.inf, height).min(1), 0)
+        out[:, sorted({ankle, *points}), 2] += (sunk * _ease((KEEP_M - sunk) / (KEEP_M - SINK_M)))[:, None]
     return out

@@ -34,8 +34,9 @@ def refine(motion: Motion3D, seen: Sight, times: Array, stature_m: float) -> tup
     _pull_to_rays(joints, seen, times)
     lengths = bone_lengths(joints, motion.scores, bones)
     joints = fit_bones(joints, lengths, bones)
-    joints *= stature_m / stature(lengths, bones)
-    path = np.where(np.isfinite(joints[:, 0]), joints[:, 0], path)
+    factor = stature_m / stature(lengths, bones)
+    joints *= factor
+    path = np.where(np.isfinite(joints[:, 0]), joints[:, 0], path * factor)
     return joints - joints[:, :1], path
 
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from motion.bones import bone_lengths
 from motion.clean import clean
+from motion.feet import hold_feet
 from motion.filters import lowpass
 from motion.gaps import fill
 from pipeline.errors import UsageError
@@ -108,6 +110,26 @@ def test_short_gaps_are_filled_and_long_ones_stay():
     assert np.isnan(out.root[100]).all()
 
 
+@pytest.mark.parametrize("lost", ["left_hand", "right_ankle"])
+def test_a_joint_that_is_lost_for_a_while_changes_nothing_else(lost):
+    """Its frames are solved as their neighbours are, and the feet that are known stand in them too."""
+    joints, contacts = walk(TIMES[:90])
+    before = noisy(joints, TIMES[:90], 0.02)
+    holed = before.copy()
+    holed[40:60, people.H36M.joints.index(lost)] = np.nan
+    whole, out = (clean([world(j, contacts)], TIMES[:90])[0].joints for j in (before, holed))
+    further = {"left_hand": ["left_hand"], "right_ankle": ["right_ankle", "right_heel", "right_toe"]}[lost]
+    others = [k for k, name in enumerate(people.H36M.joints) if name not in further]
+    assert np.isnan(out[40:60, people.H36M.index(*further)]).all() and np.isfinite(out[:, others]).all()
+    far = [k for k in others if people.H36M.joints[k] not in ("left_wrist", "right_knee", "right_hip")]
+    np.testing.assert_allclose(out[:, far], whole[:, far], atol=0.008)
+    stands = contacts[:, :2] > 0.5
+    np.testing.assert_allclose(out[:, 17:19][stands], whole[:, 17:19][stands], atol=2e-4)
+    head = np.linalg.norm(np.diff(out[:, people.H36M.joints.index("head_top")], axis=0), axis=-1)
+    kept = np.linalg.norm(np.diff(whole[:, people.H36M.joints.index("head_top")], axis=0), axis=-1)
+    assert np.abs(head - kept)[[39, 59]].max() < 0.004
+
+
 def test_bridge_follows_a_curve_better_than_a_line():
     times = np.arange(60) / 30
     arc = np.stack([np.cos(2 * times), np.sin(2 * times), 0 * times], -1)[:, None]
@@ -153,6 +175,19 @@ def test_nothing_moves_that_is_already_clean():
     joints, contacts = walk()
     out = clean([world(joints, contacts)], TIMES)[0].joints
     assert np.linalg.norm(out - joints, axis=-1)[10:-10].mean() < 0.004
+
+
+def test_a_foot_that_sinks_does_not_jump():
+    """A moving foot, ever deeper: on the floor as long as it is not far in it, left where it is in the end."""
+    joints, _ = people.walker(lambda t: np.stack([0.3 + 0 * t, 4 + 0 * t], -1), TIMES)
+    depth = np.linspace(0, 0.3, len(TIMES))
+    sinking = joints - depth[:, None, None] * [0, 0, 1]
+    lengths = bone_lengths(joints, np.ones(joints.shape[:2]), people.H36M)
+    out = hold_feet(sinking, np.zeros((len(TIMES), 4)), TIMES, lengths, people.H36M)
+    lowest = out[:, 17:21, 2].min(1)
+    assert np.abs(np.diff(lowest)).max() < 0.01
+    assert np.abs(lowest[depth < 0.09]).max() < 0.03
+    np.testing.assert_allclose(out[depth > 0.23], sinking[depth > 0.23], atol=1e-6)
 
 
 def test_a_step_above_the_floor_is_not_pulled_down():

@@ -171,8 +171,15 @@ def test_a_camera_table_from_elsewhere_comes_along(capsys, tmp_path, given, copy
     prepared(capsys, *arguments)  # the table in --out will do now
 
 
-def test_mpi_inf_3dhp(capsys, monkeypatch, tmp_path):
-    monkeypatch.setitem(prepare_mpi_inf_3dhp.TAKES, "S2", ((3, 25), (6081, 25)))
+@pytest.fixture
+def short_takes(monkeypatch):
+    """All takes have the 4 frames that `raw_files` writes."""
+    for subject, takes in prepare_mpi_inf_3dhp.TAKES.items():
+        monkeypatch.setitem(prepare_mpi_inf_3dhp.TAKES, subject, tuple((4, rate) for _, rate in takes))
+
+
+def test_mpi_inf_3dhp(capsys, monkeypatch, short_takes, tmp_path):
+    monkeypatch.setitem(prepare_mpi_inf_3dhp.TAKES, "S2", ((3, 25), (4, 25)))
     raw, out = tmp_path / "raw", tmp_path / "out"
     train = raw_files.write_3dhp_train(raw)
     test = raw_files.write_3dhp_test(raw / "mpi_inf_3dhp_test_set")
@@ -197,7 +204,7 @@ def test_mpi_inf_3dhp(capsys, monkeypatch, tmp_path):
         np.testing.assert_array_equal(s.valid, valid)
 
 
-def test_one_set_of_mpi_inf_3dhp_alone(capsys, tmp_path):
+def test_one_set_of_mpi_inf_3dhp_alone(capsys, short_takes, tmp_path):
     raw_files.write_3dhp_test(tmp_path / "raw")
     stdout = prepared(capsys, "mpi-inf-3dhp", tmp_path / "raw", "--out", tmp_path / "out")
     assert "data_test_3dhp.npz: 6" in stdout and [p.name for p in (tmp_path / "out").iterdir()] == [
@@ -225,7 +232,7 @@ def spoil_3dhp(folder, what):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 4])
     elif what == "version":
         train.write_bytes(test.read_bytes())
-    elif what in ("key", "cameras", "shape", "lengths"):
+    elif what in ("key", "cameras", "shape", "lengths", "short"):
         arrays = {key: value for key, value in loadmat(train).items() if not key.startswith("__")}
         if what == "key":
             del arrays["univ_annot3"]
@@ -233,6 +240,9 @@ def spoil_3dhp(folder, what):
             arrays["annot2"] = arrays["annot2"][:8]
         elif what == "shape":
             arrays["annot2"][5, 0] = arrays["annot2"][5, 0][:, :34]
+        elif what == "short":
+            for key in ("annot2", "univ_annot3"):
+                arrays[key][8, 0] = arrays[key][8, 0][:3]
         else:
             arrays["univ_annot3"][7, 0] = arrays["univ_annot3"][7, 0][:3]
         savemat(train, arrays)
@@ -256,6 +266,8 @@ def spoil_3dhp(folder, what):
         ("truncated", "annot.mat\n  damaged or cut off: "),
         ("truncated_test", "annot_data.mat\n  damaged or cut off: "),
         ("version", "annot.mat is laid out differently\n  Please use HDF reader"),
+        ("version", "save it with -v7"),
+        ("short", "annot.mat is cut short\n  annot2 of camera 8 has 3 frames, this take 4"),
         ("key", "annot.mat lacks univ_annot3\n  it has annot2, annot3, frames, cameras"),
         ("cameras", "annot2 should be a cell for each of 14 cameras"),
         ("shape", "annot2 of camera 5 should be (frames,56) numbers, not float64 (4, 34)"),
@@ -264,7 +276,7 @@ def spoil_3dhp(folder, what):
         ("key_test", "annot_data.mat lacks valid_frame\n  it has activity_annotation, annot2"),
     ],
 )
-def test_what_is_wrong_with_raw_3dhp_is_told(capsys, tmp_path, what, message):
+def test_what_is_wrong_with_raw_3dhp_is_told(capsys, short_takes, tmp_path, what, message):
     spoil_3dhp(tmp_path / "raw", what)
     out = tmp_path / "out"
     arguments = ("mpi-inf-3dhp", tmp_path / "raw", "--out", out, "--subjects", "S1,TS1")

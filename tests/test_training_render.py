@@ -8,6 +8,7 @@ import pytest
 from commandline import call
 from scipy.spatial.transform import Rotation
 
+from pipeline.clip import Clip
 from pipeline.skeletons import skeleton
 from tests import dataset_files as files
 from tests.people import walker
@@ -169,6 +170,35 @@ def test_the_video_runs_along(capsys, tmp_path, walk):
     assert "video.mp4 ends before the data\n  20 frames, 27 are needed" in told
 
 
+def test_frames_that_do_not_count_have_no_error(capsys, tmp_path):
+    """The figure of a film is that of `evaluate`, also where the film's frames are means of some that count."""
+    files.write_3dhp(tmp_path)
+    one = next(mpi_inf_3dhp.read_test(tmp_path))
+    assert 0 < one.valid.sum() < len(one)
+    wrong = np.where(one.valid, 0.01, 0.9)[:, None, None] * (np.arange(17) == 3)[:, None] * [0, 0, 1]
+    np.savez(tmp_path / "mine.npz", **{one.name: one.joints + wrong})
+    given = (tmp_path, "--protocol", "mpi-inf-3dhp", "--predictions", tmp_path / "mine.npz")
+    options = ("--render", tmp_path / "film.gif", "--viz-subject", one.subject, "--viz-size", "120")
+    code, stdout, stderr = call(capsys, "evaluate", *given, *options)
+    assert code == 0 and stdout.endswith(f"MPJPE {10 / 17:.1f} mm\n"), stdout + stderr
+    some = compare(one, {one.name: one.joints + wrong}, 25.0, every=2).errors
+    np.testing.assert_allclose(some[np.isfinite(some)], 10 / 17)
+    assert np.isfinite(some).sum() == one.valid.reshape(-1, 2).any(axis=1).sum()
+
+
+def test_the_video_is_closed(capsys, monkeypatch, tmp_path, walk):
+    folder, _ = walk
+    with Film(tmp_path / "video.mp4", (500, 500), np.arange(20) / 50, 50) as film:
+        for _ in range(20):
+            film.add(np.zeros((500, 500, 3), np.uint8))
+    closed = []
+    monkeypatch.setattr(Clip, "close", lambda clip: closed.append(clip))
+    options = (*ONE, "--viz-video", tmp_path / "video.mp4")
+    drawn(capsys, folder, tmp_path / "film.gif", *options, "--viz-limit", "2")
+    drawn(capsys, folder, tmp_path / "film.gif", *options, "--viz-skip", "30", code=3)
+    assert len(closed) == 2
+
+
 def sequences_of(name, folder):
     """Every data set, with predictions: the truth, 5 cm away in one joint."""
     if name == "humaneva":
@@ -195,7 +225,8 @@ def test_other_data_sets(tmp_path, name):
         if s.factor is not None:  # as the network gives it, in halves of the width
             wrong = wrong * 1000 / s.factor[:, None, None] / (s.size[0] / 2) - [1, s.size[1] / s.size[0], 0]
         shown = compare(s, {s.name: wrong}, 25.0)
-        np.testing.assert_allclose(shown.errors, 50 / len(body), rtol=1e-5)
+        valid = np.ones(len(s), bool) if s.valid is None else s.valid
+        np.testing.assert_allclose(shown.errors, np.where(valid, 50 / len(body), np.nan), rtol=1e-5)
         truth, lifted = shown.motions["truth"].joints, shown.motions["lifted"].joints
         apart = np.linalg.norm(lifted - truth, axis=-1)
         assert apart[:, 5] == pytest.approx(0.05, abs=1e-5) and np.delete(apart, 5, axis=1).max() < 1e-5
@@ -203,7 +234,6 @@ def test_other_data_sets(tmp_path, name):
             assert truth[..., 2].min() == pytest.approx(0, abs=1e-6), "on the floor"
             up = s.joints[:, body.index("left_ankle")[0], 1] - s.joints[:, root, 1]
             np.testing.assert_allclose(truth[:, 0, 2] - truth[:, 6, 2], up, atol=1e-5)
-        valid = np.ones(len(s), bool) if s.valid is None else s.valid
         np.testing.assert_array_equal(shown.track.observed, valid)
         assert shown.track.skeleton == ("coco-17" if name == "humaneva" else "h36m-17")
 

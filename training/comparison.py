@@ -46,7 +46,9 @@ def compare(
 
     lifted, target, errors = _metres(sequence, stored)
     camera, lifted, target = _in_world(sequence, lifted, target)
-    counts = thinned(np.ones(len(sequence)) if sequence.valid is None else sequence.valid) >= 0.5
+    valid = np.ones(len(sequence), bool) if sequence.valid is None else sequence.valid
+    share = thinned(valid)
+    counts = share >= 0.5
     motions = {"lifted": lifted} | ({"truth": target} if truth else {})
     return Comparison(
         sequence.name.replace("/", "   "),
@@ -54,7 +56,7 @@ def compare(
         camera,
         _track(sequence, thinned(sequence.keypoints), counts),
         {title: _motion(thinned(joints), counts) for title, joints in motions.items()},
-        thinned(errors),
+        np.divide(thinned(np.where(valid, errors, 0)), share, out=np.full(frames, np.nan), where=share > 0),
     )
 
 

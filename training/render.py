@@ -6,7 +6,7 @@ The options are those of VideoPose3D's and RIE's visualisation.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -79,16 +79,16 @@ def _fitting(protocol: str, data: Path, choice: Choice, what: Rendering) -> Iter
 
 def _draw(sequence: Sequence, stored: Mapping[str, Array], predictions: Path, what: Rendering, path: Path) -> str:
     """Write one film and say what it shows."""
-    clip = open_clip(what.video) if what.video is not None else None
-    fps = sequence.fps or (clip.info.fps if clip else FPS)
     if len(sequence) < what.downsample:
         raise UsageError(f"--viz-downsample {what.downsample}", f"{sequence.name} has {len(sequence)} frames")
-    try:
-        shown = compare(sequence, stored, fps, what.downsample, what.limit, what.truth)
-    except ValueError as error:
-        raise InputError(f"cannot draw {predictions}", str(error)) from error
-    frames = len(shown.clip.times)
-    write_comparison(shown, path, what.size, _footage(clip, what, sequence.size, frames) if clip else None)
+    with open_clip(what.video) if what.video is not None else nullcontext() as clip:
+        fps = sequence.fps or (clip.info.fps if clip else FPS)
+        try:
+            shown = compare(sequence, stored, fps, what.downsample, what.limit, what.truth)
+        except ValueError as error:
+            raise InputError(f"cannot draw {predictions}", str(error)) from error
+        frames = len(shown.clip.times)
+        write_comparison(shown, path, what.size, _footage(clip, what, sequence.size, frames) if clip else None)
     known = shown.errors[np.isfinite(shown.errors)]
     error = f"MPJPE {known.mean():.1f} mm" if len(known) else "nothing predicted"
     return f"{path}: {sequence.name}, {frames} frames, {error}"

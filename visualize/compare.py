@@ -34,7 +34,7 @@ class Comparison:
     camera: Camera
     track: Track2D
     motions: dict[str, Motion3D]  # by title; what was lifted comes first
-    errors: Array  # (T,) mm of what was lifted, NaN where unknown
+    errors: Array  # (T,) mm of what was lifted, NaN where unknown or where no frame counts
 
 
 def write_comparison(shown: Comparison, path: Path, size: int = 540, footage: Footage | None = None) -> None:

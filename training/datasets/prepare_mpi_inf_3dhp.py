@@ -17,7 +17,7 @@ from pipeline.files import atomic
 from training.datasets.arrays import numbers
 from training.datasets.mpi_inf_3dhp import HOLDER
 from training.datasets.prepare import chosen, no_cameras, require, save_npz
-from training.datasets.raw_files import load_hdf5, load_mat
+from training.datasets.raw_files import AGAIN, load_hdf5, load_mat
 
 JOINTS = [7, 5, 14, 15, 16, 9, 10, 11, 23, 24, 25, 18, 19, 20, 4, 3, 6]  # of 28, in the order of the test set
 CAMERAS = (0, 1, 2, 4, 5, 6, 7, 8)  # of 14
@@ -91,6 +91,9 @@ def _views(path: Path, frames: int) -> dict[str, dict[str, np.ndarray]]:
     views = {}
     for camera in CAMERAS:
         flat = numbers(cells["annot2"][camera], path, f"annot2 of camera {camera}", None, 56)
+        if len(flat) < frames:
+            why = f"annot2 of camera {camera} has {len(flat)} frames, this take {frames}"
+            raise InputError(f"{path} is cut short", why, AGAIN)
         space = numbers(cells["univ_annot3"][camera], path, f"univ_annot3 of camera {camera}", len(flat), 84)
         views[str(camera)] = {
             "data_2d": flat[:frames].reshape(-1, 28, 2)[:, JOINTS].astype(np.float32),

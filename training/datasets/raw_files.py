@@ -13,6 +13,7 @@ from scipy.io import loadmat, whosmat
 from pipeline.errors import InputError, MissingError, VideoposeError
 
 AGAIN = "fetch the file again"
+OLDER = "load it in MATLAB and save it with -v7"
 INSTALL = "pip install -r requirements-train.txt"
 
 
@@ -70,7 +71,7 @@ def _reading(path: Path) -> Iterator[None]:
     except VideoposeError:
         raise
     except NotImplementedError as error:  # SciPy's word for a .mat file of another version
-        raise InputError(f"{path} is laid out differently", str(error), AGAIN) from error
+        raise InputError(f"{path} is laid out differently", str(error), OLDER) from error
     except Exception as error:
         raise InputError(f"cannot read {path}", f"damaged or cut off: {error}", AGAIN) from error
 
