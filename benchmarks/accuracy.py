@@ -22,10 +22,12 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.optimize import linear_sum_assignment
 
+from motion.clean import clean
+from motion.place import placement
 from pipeline.choices import lifter_class
 from pipeline.options import Options
 from pipeline.report import jitter
-from pipeline.results import Array, Camera, Motion3D, Scene
+from pipeline.results import Array, Camera, Motion3D, Scene, Track2D
 from pipeline.runner import Runner
 from pipeline.skeletons import skeleton
 from studio.truth import Truth
@@ -100,27 +102,36 @@ def read_trc(path: Path) -> dict[str, Array]:
 
 
 def mocap(data: Path, lifter: Any) -> None:
-    """Lifting alone on the fixed test subjects of score.py, exact and noisy 2D."""
+    """The fixed test subjects of score.py, exact and noisy 2D: the lift, and what a run makes of it."""
     score = load_script(data / "mocap" / "score.py")
-    print("| 2D | P-MPJPE mm | N-MPJPE mm | MPJPE mm | frames |\n|---|---|---|---|---|")
+    print("| 2D | pose | P-MPJPE mm | N-MPJPE mm | MPJPE mm | frames |\n|---|---|---|---|---|---|")
     for noise in (False, True):
-        errors: list[list[Array]] = [[], [], []]
+        errors: dict[str, list[list[Array]]] = {"lifted": [], "placed and cleaned": []}
         for _, pixels, joints in score.views(noise=noise):
-            predicted = _lift(lifter, pixels, SCORE_CAMERA)[:, :17]
-            for row, metric in zip(errors, (score.pmpjpe, score.n_mpjpe, score.mpjpe), strict=True):
-                row.append(metric(predicted, joints[:, :17]))
-        means = [1000 * np.concatenate(row).mean() for row in errors]
-        label = "with noise" if noise else "exact"
-        print(f"| {label} | " + " | ".join(f"{m:.1f}" for m in means) + f" | {sum(map(len, errors[0]))} |")
+            motion, track, times = _lift(lifter, pixels, SCORE_CAMERA)
+            for name, predicted in (("lifted", motion.joints), ("placed and cleaned", _finished(motion, track, times))):
+                known = np.isfinite(predicted).all((1, 2))
+                pair = predicted[known, :17], joints[known, :17]
+                errors[name].append([metric(*pair) for metric in (score.pmpjpe, score.n_mpjpe, score.mpjpe)])
+        for name, rows in errors.items():
+            columns = [1000 * np.concatenate(column) for column in zip(*rows, strict=True)]
+            means = " | ".join(f"{column.mean():.1f}" for column in columns)
+            print(f"| {'with noise' if noise else 'exact'} | {name} | {means} | {len(columns[0])} |", flush=True)
 
 
-def _lift(lifter: Any, pixels: Array, camera: Camera, fps: float = 30.0) -> Array:
-    """(T,23,2) px of h36m-23 as the lifter's input skeleton -> (T,23,3) m, pelvis-relative."""
+def _lift(lifter: Any, pixels: Array, camera: Camera, fps: float = 30.0) -> tuple[Motion3D, Track2D, Array]:
+    """(T,23,2) px of h36m-23 -> motion relative to the pelvis, the track it was lifted from, times (T,) s."""
     from lifters.videopose3d import track_from_h36m
 
     frames = np.arange(len(pixels), dtype=np.int32)
-    motion: Motion3D = lifter.lift(track_from_h36m(pixels, frames), camera, frames / fps)
-    return motion.joints
+    track, times = track_from_h36m(pixels, frames), frames / fps
+    return lifter.lift(track, camera, times), track, times
+
+
+def _finished(motion: Motion3D, track: Track2D, times: Array) -> Array:
+    """(T,K,3) m in the camera's axes, as the end of a run has it."""
+    placed = placement([motion], [track], SCORE_CAMERA, times)
+    return _in_camera(clean(placed.motions, times)[0].joints, placed.camera.world_to_camera)
 
 
 def rates(data: Path, lifter: Any) -> None:
@@ -134,7 +145,7 @@ def rates(data: Path, lifter: Any) -> None:
             spline = CubicSpline(np.arange(len(joints)) / 30, joints.astype(float))
             seen = spline(moments)
             pixels = 1100 * seen[..., :2] / seen[..., 2:] + 500
-            errors.append(score.pmpjpe(_lift(lifter, pixels, SCORE_CAMERA, fps)[:, :17], seen[:, :17]))
+            errors.append(score.pmpjpe(_lift(lifter, pixels, SCORE_CAMERA, fps)[0].joints[:, :17], seen[:, :17]))
             moving = spline(moments, 1)[:, :17]
             speeds.append(np.linalg.norm(moving - moving[:, :1], axis=-1).mean(axis=1))
         error, speed = 1000 * np.concatenate(errors), np.concatenate(speeds)
