@@ -16,7 +16,7 @@ from lifters.released import load_into, read_network, read_state
 from lifters.variants import recognise
 from pipeline.errors import InputError, UsageError
 from training import motionbert, pstmo, rie, videopose3d_h36m
-from training.loop import Run
+from training.run import Run
 from training.settings import changed
 from training.tracks import Tracks, around, read
 

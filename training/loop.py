@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -24,27 +24,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Generator, Tensor, nn
 
-from pipeline.errors import InputError, UsageError
+from pipeline.errors import InputError
 from pipeline.files import atomic
+from training.run import Run
 
 log = logging.getLogger("videopose")
 Losses = dict[str, Tensor]  # the first is what is minimised, the others are logged beside it
 Loss = Callable[[nn.Module, Tensor, Generator], Losses]
-
-
-@dataclass(frozen=True)
-class Run:
-    """Where, on what and how often saved a recipe runs; nothing but the seed changes what is learnt."""
-
-    out: Path
-    device: str = "auto"
-    devices: int = 1  # processes, each with a GPU, or a core of a CPU, and its share of the batch
-    precision: str = "32-true"
-    seed: int = 0
-    resume: bool = False
-    save_minutes: float = 3.0
-    log_every: int = 50  # steps
-    progress: Callable[[str, int, float], None] | None = None  # stage, step, mean loss since the last call
 
 
 @dataclass(frozen=True)
@@ -57,8 +43,9 @@ class Stage:
         samples: there are, numbered from 0. An epoch draws `epoch_samples` of them in batches, each once.
         loss: of the network (as Fabric wraps it), a batch's numbers of samples (B,) and a random generator, both on
             the device. The first entry is minimised.
-        on_epoch: called with the epoch before its first step, and when a run goes on within one.
+        decay: of the optimiser's learning rate, per epoch.
         steps: at most so many, whatever `epochs` says; None: no such limit.
+        on_epoch: called with the epoch before its first step, and when a run goes on within one.
         methods: of the network that the loss calls beside `forward`.
     """
 
@@ -69,9 +56,10 @@ class Stage:
     batch: int
     epochs: int
     loss: Loss
-    on_epoch: Callable[[int], None]
+    decay: float = 1.0
     epoch_samples: int | None = None
     steps: int | None = None
+    on_epoch: Callable[[int], None] | None = None
     methods: tuple[str, ...] = ()
 
     @property
@@ -83,32 +71,6 @@ class Stage:
     def total(self) -> int:
         """Steps of the stage."""
         return min(self.epochs * self.per_epoch, self.steps or self.epochs * self.per_epoch)
-
-
-def start(run: Run, stages: Sequence[str]) -> Fabric:
-    """Devices, and a folder that is either new or goes on. Call it before anything is built.
-
-    Raises:
-        InputError: nothing to resume, or a run is there already and `resume` is not set.
-        UsageError: no such device.
-    """
-    held = [path.name for name in stages for path in (_done(run, name), _last(run, name)) if path.exists()]
-    if run.resume and not held:
-        raise InputError(f"nothing to resume in {run.out}", f"no {_last(run, stages[0]).name}", "leave --resume away")
-    if held and not run.resume:
-        raise InputError(f"{run.out} holds a run already", f"{held[0]}", "--resume goes on, --out names another folder")
-    # P-STMO's files carry parameters that the method never uses, which plain DDP refuses.
-    strategy = "ddp_find_unused_parameters_true" if run.devices > 1 else "auto"
-    try:
-        fabric = Fabric(accelerator=run.device, devices=run.devices, strategy=strategy, precision=run.precision)
-    except (RuntimeError, ValueError) as error:
-        raise UsageError(f"cannot train on {run.device}", str(error).splitlines()[0], "--device cpu") from error
-    fabric.launch()
-    run.out.mkdir(parents=True, exist_ok=True)
-    if not run.resume:
-        for name in stages:
-            _table(run, name).unlink(missing_ok=True)
-    return fabric
 
 
 def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> Path:
@@ -123,7 +85,7 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
         KeyboardInterrupt: after Ctrl-C.
     """
     about = {"recipe": recipe, "stage": stage.name, "config": _plain(asdict(options) | {"seed": run.seed})}
-    done, last = _done(run, stage.name), _last(run, stage.name)
+    done, last = run.done(stage.name), run.last(stage.name)
     if done.exists():
         _check(done, about)
         return done
@@ -134,7 +96,7 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
     if last.exists():
         _check(last, about)
         fabric.load(last, state, weights_only=True)
-    _trim(_table(run, stage.name), state["step"])
+    _trim(run.table(stage.name), state["step"])
     _steps(fabric, run, stage, state)
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     if fabric.is_global_zero:
@@ -155,7 +117,7 @@ def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Non
         while state["step"] < stage.total:
             if state["step"] // stage.per_epoch != epoch:
                 epoch = state["step"] // stage.per_epoch
-                stage.on_epoch(epoch)
+                _begin_epoch(stage, optimiser, epoch)
             losses = stage.loss(network, *_draw(fabric, run, stage, state["step"]))
             optimiser.zero_grad()
             fabric.backward(next(iter(losses.values())))
@@ -173,6 +135,13 @@ def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Non
                 saved = time.monotonic()
             if stop:
                 raise KeyboardInterrupt
+
+
+def _begin_epoch(stage: Stage, optimiser: torch.optim.Optimizer, epoch: int) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = stage.optimiser.defaults["lr"] * stage.decay**epoch
+    if stage.on_epoch:
+        stage.on_epoch(epoch)
 
 
 def _draw(fabric: Fabric, run: Run, stage: Stage, step: int) -> tuple[Tensor, Generator]:
@@ -205,7 +174,7 @@ def _agreed(fabric: Fabric, *wishes: bool) -> tuple[bool, ...]:
 def _save(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> None:
     if state["sums"] is not None:
         state["sums"] = fabric.all_reduce(state["sums"])
-    path = _last(run, stage.name)
+    path = run.last(stage.name)
     temporary = path.with_name(f".{path.name}.part")
     fabric.save(temporary, state)
     if fabric.is_global_zero:
@@ -219,7 +188,7 @@ def _log(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any], names: l
     state["sums"] = None
     if not fabric.is_global_zero:
         return
-    path, rate = _table(run, stage.name), state["optimiser"].param_groups[0]["lr"]
+    path, rate = run.table(stage.name), state["optimiser"].param_groups[0]["lr"]
     fresh = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -229,11 +198,6 @@ def _log(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any], names: l
         writer.writerow([state["step"], *(f"{v:.9g}" for v in (epoch, round(state["seconds"], 1), rate, *means))])
     if run.progress:
         run.progress(stage.name, state["step"], means[0])
-
-
-def report(name: str, step: int, mean: float) -> None:
-    """Progress as a line of the program's log."""
-    log.info("%s, step %d: loss %.4f", name, step, mean)
 
 
 def _trim(path: Path, step: int) -> None:
@@ -268,18 +232,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(inner) for inner in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def _done(run: Run, name: str) -> Path:
-    return run.out / f"{name}.bin"
-
-
-def _last(run: Run, name: str) -> Path:
-    return run.out / f"{name}.last.pt"
-
-
-def _table(run: Run, name: str) -> Path:
-    return run.out / f"{name}.csv"
 
 
 class _Interrupt:

@@ -7,8 +7,8 @@ holes. The losses are position, scale and velocity. The pre-training's second pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,9 +18,9 @@ from lifters.networks.motionbert import DSTformer, relative
 from lifters.networks.motionbert_noise import add_noise, draw_masks, hide
 from lifters.released import load_into, read_network
 from training import losses
-from training.loop import Loss, Losses, Run, Stage, report, start, teach
+from training.loop import Loss, Losses, Stage, teach
 from training.motion_clips import Clips, read
-from training.settings import changed
+from training.run import Run, command, start
 
 
 @dataclass(frozen=True)
@@ -145,31 +145,9 @@ def _stage(
 ) -> Stage:
     """AdamW, a learning rate that falls each epoch."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=options.weight_decay, fused=True)
-
-    def on_epoch(epoch: int) -> None:
-        for group in optimiser.param_groups:
-            group["lr"] = rate * options.decay**epoch
-
     return Stage(
-        name, network, optimiser, clips.samples, batch, epochs, loss, on_epoch, options.epoch_clips, options.steps
+        name, network, optimiser, clips.samples, batch, epochs, loss, options.decay, options.epoch_clips, options.steps
     )
 
 
-def main(
-    data: Path,
-    out: Path,
-    steps: int | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = False,
-    tiny: bool = False,
-    settings: Sequence[str] = (),
-) -> Path:
-    """The command `train motionbert`; `settings` are `name=value` changes of the options.
-
-    Raises:
-        InputError, UsageError: as `train` and `changed`.
-    """
-    options = small(Options(data)) if tiny else Options(data)
-    options = changed(replace(options, steps=steps), settings)
-    return train(options, Run(out, device, seed=seed, resume=resume, progress=report))
+main = partial(command, Options, small, train)

@@ -8,8 +8,8 @@ that its result is no measure of what can be had from ordinary video.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,8 +22,8 @@ from lifters.networks.pstmo_refine import Refine, back_project
 from lifters.released import load_into, read_network
 from pipeline.errors import UsageError
 from training import losses
-from training.loop import Loss, Losses, Run, Stage, report, start, teach
-from training.settings import changed
+from training.loop import Loss, Losses, Stage, teach
+from training.run import Run, command, start
 from training.tracks import Tracks, Windows, around, read
 
 SHARED = ("encoder.", "Transformer.")  # entries that stage II takes over from stage I
@@ -173,28 +173,10 @@ def _stage(
 ) -> Stage:
     """Adam with AMSGrad, a learning rate that falls each epoch."""
     optimiser = torch.optim.Adam(network.parameters(), lr=rate, amsgrad=True, fused=True)
-
-    def on_epoch(epoch: int) -> None:
-        for group in optimiser.param_groups:
-            group["lr"] = rate * options.decay**epoch
-
     return Stage(
-        name, network, optimiser, tracks.samples, options.batch, options.epochs[number], loss, on_epoch,
+        name, network, optimiser, tracks.samples, options.batch, options.epochs[number], loss, options.decay,
         options.epoch_windows, options.steps,
     )  # fmt: skip
 
 
-def main(
-    data: Path,
-    out: Path,
-    steps: int | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = False,
-    tiny: bool = False,
-    settings: Sequence[str] = (),
-) -> Path:
-    """The command `train pstmo`; `settings` are `name=value` changes of the options. Raises as `train`, `changed`."""
-    options = small(Options(data)) if tiny else Options(data)
-    options = changed(replace(options, steps=steps), settings)
-    return train(options, Run(out, device, seed=seed, resume=resume, progress=report))
+main = partial(command, Options, small, train)

@@ -6,8 +6,8 @@ that are kept as they are; then everything, at half the learning rate. The loss 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,8 +16,8 @@ from torch import Generator, Tensor, nn
 from lifters.networks.rie import ENCODERS, RIE
 from lifters.released import load_into, read_network
 from training import losses
-from training.loop import Losses, Run, Stage, report, start, teach
-from training.settings import changed
+from training.loop import Losses, Stage, teach
+from training.run import Run, command, start
 from training.tracks import Tracks, around, read
 
 STAGES = ("stage_1", "stage_2", "stage_3")
@@ -97,28 +97,13 @@ def stage(options: Options, number: int, name: str, network: RIE, tracks: Tracks
         return {"loss": losses.position(wrapped(windows.keypoints), middle)}
 
     def on_epoch(epoch: int) -> None:
-        for group in optimiser.param_groups:
-            group["lr"] = rate * options.decay**epoch
         first, last = options.momentum
         network.set_momentum(first * (last / first) ** (epoch / epochs))
 
     return Stage(
-        name, network, optimiser, tracks.samples, options.batch, epochs, loss, on_epoch, options.epoch_windows,
-        options.steps,
+        name, network, optimiser, tracks.samples, options.batch, epochs, loss, options.decay,
+        options.epoch_windows, options.steps, on_epoch,
     )  # fmt: skip
 
 
-def main(
-    data: Path,
-    out: Path,
-    steps: int | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = False,
-    tiny: bool = False,
-    settings: Sequence[str] = (),
-) -> Path:
-    """The command `train rie`; `settings` are `name=value` changes of the options. Raises as `train` and `changed`."""
-    options = small(Options(data)) if tiny else Options(data)
-    options = changed(replace(options, steps=steps), settings)
-    return train(options, Run(out, device, seed=seed, resume=resume, progress=report))
+main = partial(command, Options, small, train)

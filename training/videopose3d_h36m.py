@@ -8,8 +8,8 @@ distance of the root-relative joints of the middle frame.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,8 +17,8 @@ from torch import Generator, Tensor, nn
 
 from lifters.networks.videopose3d import TemporalModel
 from training import losses
-from training.loop import Losses, Run, Stage, report, start, teach
-from training.settings import changed
+from training.loop import Losses, Stage, teach
+from training.run import Run, command, start
 from training.tracks import Tracks, around, read
 
 STAGES = ("lifter",)
@@ -83,32 +83,13 @@ def stage(options: Options, tracks: Tracks) -> Stage:
         return {"loss": losses.position(joints, windows.relative[:, frame, None])}
 
     def on_epoch(epoch: int) -> None:
-        for group in optimiser.param_groups:
-            group["lr"] = options.learning_rate * options.decay**epoch
         first, last = options.momentum
         network.set_momentum(first * (last / first) ** (epoch / options.epochs))
 
     return Stage(
-        STAGES[0], network, optimiser, tracks.samples, options.batch, options.epochs, loss, on_epoch,
-        options.epoch_windows, options.steps, methods=("forward_strided",),
+        STAGES[0], network, optimiser, tracks.samples, options.batch, options.epochs, loss, options.decay,
+        options.epoch_windows, options.steps, on_epoch, methods=("forward_strided",),
     )  # fmt: skip
 
 
-def main(
-    data: Path,
-    out: Path,
-    steps: int | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = False,
-    tiny: bool = False,
-    settings: Sequence[str] = (),
-) -> Path:
-    """The command `train videopose3d-h36m`; `settings` are `name=value` changes of the options.
-
-    Raises:
-        InputError, UsageError: as `train` and `changed`.
-    """
-    options = small(Options(data)) if tiny else Options(data)
-    options = changed(replace(options, steps=steps), settings)
-    return train(options, Run(out, device, seed=seed, resume=resume, progress=report))
+main = partial(command, Options, small, train)
