@@ -19,7 +19,7 @@ from lifters.networks.videopose3d import TemporalModel
 from training import losses
 from training.loop import Losses, Stage, teach
 from training.run import Run, command, start
-from training.tracks import Tracks, around, read
+from training.tracks import Tracks, Windows, around, read
 
 STAGES = ("lifter",)
 
@@ -40,6 +40,7 @@ class Options:
     learning_rate: float = 1e-3
     decay: float = 0.95  # of the learning rate, per epoch
     momentum: tuple[float, ...] = (0.1, 0.001)  # of the running statistics, first and last
+    accumulate: int = 1  # shares of a batch, one after another before a step
     epoch_windows: int | None = None  # drawn for an epoch; None: all, and all mirrored
     steps: int | None = None  # at most so many
 
@@ -77,8 +78,10 @@ def stage(options: Options, tracks: Tracks) -> Stage:
     offsets = around(network.receptive_field, causal=options.causal)
     frame = int((offsets == 0).nonzero())
 
-    def loss(wrapped: nn.Module, rows: Tensor, random: Generator) -> Losses:
-        windows = tracks.windows(rows, offsets)
+    def draw(rows: Tensor, random: Generator) -> Windows:
+        return tracks.windows(rows, offsets)
+
+    def loss(wrapped: nn.Module, windows: Windows) -> Losses:
         joints, _ = wrapped.forward_strided(windows.keypoints)
         return {"loss": losses.position(joints, windows.relative[:, frame, None])}
 
@@ -87,8 +90,8 @@ def stage(options: Options, tracks: Tracks) -> Stage:
         network.set_momentum(first * (last / first) ** (epoch / options.epochs))
 
     return Stage(
-        STAGES[0], network, optimiser, tracks.samples, options.batch, options.epochs, loss, options.decay,
-        options.epoch_windows, options.steps, on_epoch, methods=("forward_strided",),
+        STAGES[0], network, optimiser, tracks.samples, draw, loss, options.batch, options.epochs, options.decay,
+        options.epoch_windows, options.steps, options.accumulate, on_epoch, methods=("forward_strided",),
     )  # fmt: skip
 
 
