@@ -1,6 +1,7 @@
 """Where and how the papers' recipes run: shares of a batch, processes, precisions, Ctrl-C, logs."""
 
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -160,6 +161,25 @@ def test_two_processes_make_the_run_of_one(way, h36m, tmp_path, capsys):
     assert process.returncode == 0 and stdout.split() == [str(tmp_path / "two" / "scratch.bin")]
     assert sorted(path.name for path in (tmp_path / "two").iterdir()) == ["scratch.bin", "scratch.csv"]
     close(rows(tmp_path / "two", "scratch"), rows(tmp_path / "one", "scratch"), 1e-3)
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_the_command_goes_on(h36m, tmp_path, capsys):
+    line = ("videopose3d-h36m", "--data", h36m, "--device", "cpu", "--tiny", "--steps", "800", *SMALL)
+    process = command(*line, "--out", tmp_path / "b", stderr=subprocess.PIPE)
+    told = []
+    for text in process.stderr:
+        told.append(text)
+        if "lifter, step 50:" in text:
+            process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130 and any("saving after this step" in text for text in told), told
+    assert process.stdout.read() == "" and not (tmp_path / "b" / "lifter.bin").exists()
+    assert 50 <= torch.load(tmp_path / "b" / "lifter.last.pt", weights_only=True)["step"] < 800
+    for out, more in (("a", ()), ("b", ("--resume",))):
+        code, stdout, stderr = call(capsys, "train", *line, "--out", tmp_path / out, *more)
+        assert code == 0 and stdout.strip() == str(tmp_path / out / "lifter.bin"), stderr
+    assert losses(tmp_path / "b", "lifter") == losses(tmp_path / "a", "lifter")
+    assert rows(tmp_path / "a", "lifter")[-1]["step"] == "800"
 
 
 def test_tensorboard_needs_its_package(h36m, tmp_path, monkeypatch, capsys):
