@@ -1,6 +1,5 @@
 """The papers' recipes: they learn, stop and go on; what they leave is read like a published file, and it lifts."""
 
-import csv
 import signal
 from dataclasses import replace
 from functools import cache
@@ -10,27 +9,15 @@ import numpy as np
 import pytest
 import torch
 from commandline import call
+from recipe_runs import LAST, QUICK, losses, quick, rows, same
 
 from lifters.networks.videopose3d import TemporalModel
 from lifters.released import load_into, read_network, read_state
 from lifters.variants import recognise
 from pipeline.errors import InputError, UsageError
-from training import motionbert, pstmo, rie, videopose3d_h36m
-from training.loop import Run
+from training import pstmo, rie, videopose3d_h36m
 from training.settings import changed
 from training.tracks import Tracks, around, read
-
-EPOCHS = ("epoch_windows=640", "batch=64")  # of ten steps
-# Everyday runs: seconds. The first is the recipe, the second what its options are set to after `small`.
-QUICK = {
-    "rie": (rie, (*EPOCHS, "epochs=2,2,2", "channels=16", "latent=8", "hidden=32", "dropout=0.1")),
-    "pstmo": (pstmo, (*EPOCHS, "epochs=2,2,2", "channels=16", "spatial=16", "dropout=0.1", "refine=yes")),
-    "motionbert": (motionbert, ("frames=9", "stride=5", "depth=1", "channels=32", "heads=2", "batch=16",
-                                "epoch_clips=160", "pretrain=yes", "finetune_epochs=2",
-                                "pretrain_batch=16", "learning_rate=1e-3", "pretrain_rate=1e-3")),
-    "videopose3d-h36m": (videopose3d_h36m, (*EPOCHS, "epochs=2", "channels=32", "dropout=0.1")),
-}  # fmt: skip
-LAST = {"rie": rie.STAGES[-1], "pstmo": "refine", "motionbert": "finetune", "videopose3d-h36m": "lifter"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,26 +31,6 @@ def one_thread():
 @pytest.fixture(scope="module")
 def h36m(tmp_path_factory):
     return acted.write_human36m(tmp_path_factory.mktemp("h36m"), seconds=1.0, takes=1)
-
-
-def quick(name, data, out, *settings, seed=0, resume=False, **run):
-    recipe, usual = QUICK[name]
-    options = changed(recipe.small(recipe.Options(data, keypoints="gt")), (*usual, *settings))
-    return recipe.train(options, Run(out, "cpu", seed=seed, resume=resume, log_every=5, **run))
-
-
-def rows(out, stage):
-    with (out / f"{stage}.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def losses(out, stage):
-    return [(row["step"], row["loss"]) for row in rows(out, stage)]
-
-
-def same(one, other):
-    first, second = read_network(one), read_network(other)
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +202,7 @@ def test_videopose3d_causal_looks_back_only(h36m, tmp_path):
     options = videopose3d_h36m.Options(h36m, widths=(3, 3), channels=16, causal=True, dropout=0.0, batch=8)
     stage = videopose3d_h36m.stage(options, tracks)
     stage.network.eval()
-    loss = stage.loss(stage.network, torch.tensor([30]), torch.Generator())["loss"]
+    loss = stage.loss(stage.network, stage.draw(torch.tensor([30]), torch.Generator()))["loss"]
     joints, _ = stage.network(tracks.keypoints[None, 22:31])
     truth = tracks.joints[30] - tracks.joints[30, :1]
     assert loss.item() == pytest.approx(error(joints[0, 0].detach(), truth), rel=1e-5)

@@ -7,14 +7,13 @@ not, and a checkpoint needs no state of random generators.
 
 from __future__ import annotations
 
-import csv
 import logging
 import signal
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,27 +23,15 @@ import torch
 from lightning_fabric import Fabric
 from torch import Generator, Tensor, nn
 
-from pipeline.errors import InputError, UsageError
+from pipeline.errors import InputError, OutputError, UsageError
 from pipeline.files import atomic
+from training.journal import Journal
+from training.run import Run
 
 log = logging.getLogger("videopose")
 Losses = dict[str, Tensor]  # the first is what is minimised, the others are logged beside it
-Loss = Callable[[nn.Module, Tensor, Generator], Losses]
-
-
-@dataclass(frozen=True)
-class Run:
-    """Where, on what and how often saved a recipe runs; nothing but the seed changes what is learnt."""
-
-    out: Path
-    device: str = "auto"
-    devices: int = 1  # processes, each with a GPU, or a core of a CPU, and its share of the batch
-    precision: str = "32-true"
-    seed: int = 0
-    resume: bool = False
-    save_minutes: float = 3.0
-    log_every: int = 50  # steps
-    progress: Callable[[str, int, float], None] | None = None  # stage, step, mean loss since the last call
+Draw = Callable[[Tensor, Generator], Any]
+Loss = Callable[[nn.Module, Any], Losses]
 
 
 @dataclass(frozen=True)
@@ -55,10 +42,15 @@ class Stage:
         name: of the stage's files.
         network, optimiser: on the CPU; the loop moves them.
         samples: there are, numbered from 0. An epoch draws `epoch_samples` of them in batches, each once.
-        loss: of the network (as Fabric wraps it), a batch's numbers of samples (B,) and a random generator, both on
-            the device. The first entry is minimised.
-        on_epoch: called with the epoch before its first step, and when a run goes on within one.
+        draw: what a batch's numbers of samples (B,) and a random generator, both on the device, stand for: tensors
+            (B,...), or tuples of such. Every process draws all of it and takes its share.
+        loss: of the network (as Fabric wraps it) and a share of what was drawn. The first entry is minimised; all
+            are means over the share's samples.
+        decay: of the optimiser's learning rate, per epoch.
         steps: at most so many, whatever `epochs` says; None: no such limit.
+        accumulate: shares of a batch that follow one another before a step, which saves memory. Nothing else changes,
+            but that batch norm sees shares.
+        on_epoch: called with the epoch before its first step, and when a run goes on within one.
         methods: of the network that the loss calls beside `forward`.
     """
 
@@ -66,12 +58,15 @@ class Stage:
     network: nn.Module
     optimiser: torch.optim.Optimizer
     samples: int
+    draw: Draw
+    loss: Loss
     batch: int
     epochs: int
-    loss: Loss
-    on_epoch: Callable[[int], None]
+    decay: float = 1.0
     epoch_samples: int | None = None
     steps: int | None = None
+    accumulate: int = 1
+    on_epoch: Callable[[int], None] | None = None
     methods: tuple[str, ...] = ()
 
     @property
@@ -85,32 +80,6 @@ class Stage:
         return min(self.epochs * self.per_epoch, self.steps or self.epochs * self.per_epoch)
 
 
-def start(run: Run, stages: Sequence[str]) -> Fabric:
-    """Devices, and a folder that is either new or goes on. Call it before anything is built.
-
-    Raises:
-        InputError: nothing to resume, or a run is there already and `resume` is not set.
-        UsageError: no such device.
-    """
-    held = [path.name for name in stages for path in (_done(run, name), _last(run, name)) if path.exists()]
-    if run.resume and not held:
-        raise InputError(f"nothing to resume in {run.out}", f"no {_last(run, stages[0]).name}", "leave --resume away")
-    if held and not run.resume:
-        raise InputError(f"{run.out} holds a run already", f"{held[0]}", "--resume goes on, --out names another folder")
-    # P-STMO's files carry parameters that the method never uses, which plain DDP refuses.
-    strategy = "ddp_find_unused_parameters_true" if run.devices > 1 else "auto"
-    try:
-        fabric = Fabric(accelerator=run.device, devices=run.devices, strategy=strategy, precision=run.precision)
-    except (RuntimeError, ValueError) as error:
-        raise UsageError(f"cannot train on {run.device}", str(error).splitlines()[0], "--device cpu") from error
-    fabric.launch()
-    run.out.mkdir(parents=True, exist_ok=True)
-    if not run.resume:
-        for name in stages:
-            _table(run, name).unlink(missing_ok=True)
-    return fabric
-
-
 def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> Path:
     """Run a stage to its end and leave its weights as the papers' programs do, under `model_pos`, in `<name>.bin`.
 
@@ -121,9 +90,12 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
     Raises:
         InputError: a checkpoint that cannot be read, or is of a run with other options.
         KeyboardInterrupt: after Ctrl-C.
+        OutputError: a machine does not see the folder where the first one saves.
+        UsageError: more shares than a batch has samples.
     """
-    about = {"recipe": recipe, "stage": stage.name, "config": _plain(asdict(options) | {"seed": run.seed})}
-    done, last = _done(run, stage.name), _last(run, stage.name)
+    config = _plain(asdict(options) | {"seed": run.seed, "precision": run.precision})
+    about = {"recipe": recipe, "stage": stage.name, "config": config}
+    done, last = run.done(stage.name), run.last(stage.name)
     if done.exists():
         _check(done, about)
         return done
@@ -131,10 +103,11 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
     for method in stage.methods:
         network.mark_forward_method(method)
     state = {"network": network, "optimiser": optimiser, "step": 0, "seconds": 0.0, "sums": None} | about
+    state["scaler"] = fabric.strategy.precision.state_dict()  # of half-precision gradients
     if last.exists():
         _check(last, about)
         fabric.load(last, state, weights_only=True)
-    _trim(_table(run, stage.name), state["step"])
+        fabric.strategy.precision.load_state_dict(state["scaler"])
     _steps(fabric, run, stage, state)
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     if fabric.is_global_zero:
@@ -142,30 +115,30 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
             torch.save({"model_pos": weights, "epoch": state["step"] // stage.per_epoch} | about, temporary)
         last.unlink(missing_ok=True)
     fabric.barrier()
+    if not done.exists():
+        raise OutputError(f"{done} is not there", "the first machine has saved it", "an --out that all machines share")
     return done
 
 
 def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> None:
     """From the state's step to the last."""
-    network, optimiser = state["network"], state["optimiser"]
-    network.train()
+    state["network"].train()
     began = saved = time.monotonic()
     before, epoch = state["seconds"], -1
-    with _Interrupt() as interrupt:
+    table = run.table(stage.name)
+    journal = closing(Journal(table, state["step"], run.tensorboard)) if fabric.is_global_zero else nullcontext()
+    with journal as rows, _Interrupt(fabric.is_global_zero) as interrupt:
         while state["step"] < stage.total:
             if state["step"] // stage.per_epoch != epoch:
                 epoch = state["step"] // stage.per_epoch
-                stage.on_epoch(epoch)
-            losses = stage.loss(network, *_draw(fabric, run, stage, state["step"]))
-            optimiser.zero_grad()
-            fabric.backward(next(iter(losses.values())))
-            optimiser.step()
-            parts = torch.stack([part.detach() for part in losses.values()])
+                _begin_epoch(stage, state["optimiser"], epoch)
+            losses = _step(fabric, run, stage, state)
+            parts = torch.stack(list(losses.values()))
             state["sums"] = parts if state["sums"] is None else state["sums"].to(parts) + parts
             state["step"] += 1
             state["seconds"] = before + time.monotonic() - began
             if state["step"] % run.log_every == 0 or state["step"] == stage.total:
-                _log(fabric, run, stage, state, list(losses))
+                _log(fabric, run, stage, state, list(losses), rows)
             due = time.monotonic() - saved >= 60 * run.save_minutes
             stop, due = _agreed(fabric, interrupt.asked, due)
             if stop or due:
@@ -175,14 +148,49 @@ def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Non
                 raise KeyboardInterrupt
 
 
-def _draw(fabric: Fabric, run: Run, stage: Stage, step: int) -> tuple[Tensor, Generator]:
-    """This process's share of a step's samples, and its random numbers; dropout's are set, too."""
+def _begin_epoch(stage: Stage, optimiser: torch.optim.Optimizer, epoch: int) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = stage.optimiser.defaults["lr"] * stage.decay**epoch
+    if stage.on_epoch:
+        stage.on_epoch(epoch)
+
+
+def _step(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Losses:
+    """One step; this process's part of the batch's losses, so that the mean over processes is the batch's."""
+    network, optimiser = state["network"], state["optimiser"]
+    rows, random = _rows(fabric, run, stage, state["step"])
+    batch, shares = stage.draw(rows, random), fabric.world_size * stage.accumulate
+    total: Losses = {}
+    for number in range(stage.accumulate):
+        first = fabric.global_rank * stage.accumulate + number
+        weight = len(rows[first::shares]) / len(rows) * fabric.world_size
+        with fabric.no_backward_sync(network, enabled=number + 1 < stage.accumulate):
+            losses = {name: weight * loss for name, loss in stage.loss(network, share(batch, first, shares)).items()}
+            fabric.backward(next(iter(losses.values())))
+        total = {name: total.get(name, 0) + loss.detach() for name, loss in losses.items()}
+    optimiser.step()
+    optimiser.zero_grad()
+    return total
+
+
+def _rows(fabric: Fabric, run: Run, stage: Stage, step: int) -> tuple[Tensor, Generator]:
+    """A step's samples, and the random numbers of its draw; this process's dropout is set, too."""
     epoch, place = divmod(step, stage.per_epoch)
     order = _order(stage.samples, _seed(run.seed, stage.name, "order", epoch))
-    rows = order[place * stage.batch : (place + 1) * stage.batch][fabric.global_rank :: fabric.world_size]
-    seed = _seed(run.seed, stage.name, step, fabric.global_rank)
-    torch.manual_seed(seed)
-    return rows.to(fabric.device), Generator(fabric.device).manual_seed(seed)
+    rows = order[place * stage.batch : (place + 1) * stage.batch]
+    if len(rows) < fabric.world_size * stage.accumulate:
+        parts = f"{fabric.world_size} processes, each with {stage.accumulate} shares after one another"
+        raise UsageError(f"a batch of {len(rows)} is too small", f"it is for {parts}", "fewer of them")
+    torch.manual_seed(_seed(run.seed, stage.name, step, fabric.global_rank))
+    return rows.to(fabric.device), Generator(fabric.device).manual_seed(_seed(run.seed, stage.name, step))
+
+
+def share(batch: Any, first: int, shares: int) -> Any:
+    """Every `shares`-th sample of a batch from the `first` on: of a tensor (B,...), or of all in a tuple."""
+    if isinstance(batch, Tensor):
+        return batch[first::shares]
+    parts = (share(part, first, shares) for part in batch)
+    return type(batch)(*parts) if hasattr(batch, "_fields") else tuple(parts)
 
 
 @lru_cache(maxsize=1)
@@ -205,44 +213,27 @@ def _agreed(fabric: Fabric, *wishes: bool) -> tuple[bool, ...]:
 def _save(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> None:
     if state["sums"] is not None:
         state["sums"] = fabric.all_reduce(state["sums"])
-    path = _last(run, stage.name)
+    path = run.last(stage.name)
     temporary = path.with_name(f".{path.name}.part")
     fabric.save(temporary, state)
     if fabric.is_global_zero:
         temporary.replace(path)
 
 
-def _log(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any], names: list[str]) -> None:
+def _log(
+    fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any], names: list[str], journal: Journal | None
+) -> None:
     """Means since the last row; the last row of a stage may be of fewer steps."""
     steps = state["step"] % run.log_every or run.log_every
     means = (fabric.all_reduce(state["sums"]) / min(steps, state["step"])).tolist()
     state["sums"] = None
-    if not fabric.is_global_zero:
+    if journal is None:
         return
-    path, rate = _table(run, stage.name), state["optimiser"].param_groups[0]["lr"]
-    fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(("step", "epoch", "seconds", "learning_rate", *names))
-        epoch = state["step"] / stage.per_epoch
-        writer.writerow([state["step"], *(f"{v:.9g}" for v in (epoch, round(state["seconds"], 1), rate, *means))])
+    row = {"epoch": state["step"] / stage.per_epoch, "seconds": round(state["seconds"], 1)}
+    row["learning_rate"] = state["optimiser"].param_groups[0]["lr"]
+    journal.write(state["step"], row | dict(zip(names, means, strict=True)))
     if run.progress:
         run.progress(stage.name, state["step"], means[0])
-
-
-def report(name: str, step: int, mean: float) -> None:
-    """Progress as a line of the program's log."""
-    log.info("%s, step %d: loss %.4f", name, step, mean)
-
-
-def _trim(path: Path, step: int) -> None:
-    """Rows of steps that were lost with their process are taken out of the log; they are made again."""
-    if path.exists():
-        head, *rows = path.read_text(encoding="utf-8").splitlines()
-        kept = [row for row in rows if row.partition(",")[0].isdigit() and int(row.partition(",")[0]) <= step]
-        with atomic(path) as temporary:
-            temporary.write_text("\n".join([head, *kept]) + "\n", encoding="utf-8")
 
 
 def _check(path: Path, about: Mapping[str, Any]) -> None:
@@ -270,22 +261,11 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _done(run: Run, name: str) -> Path:
-    return run.out / f"{name}.bin"
-
-
-def _last(run: Run, name: str) -> Path:
-    return run.out / f"{name}.last.pt"
-
-
-def _table(run: Run, name: str) -> Path:
-    return run.out / f"{name}.csv"
-
-
 class _Interrupt:
-    """Ctrl-C asks for an end; a second one ends at once."""
+    """Ctrl-C asks for an end; a second one ends at once. One process, which is `loud`, says so."""
 
-    asked = False
+    def __init__(self, loud: bool) -> None:
+        self.asked, self.loud = False, loud
 
     def __enter__(self) -> _Interrupt:
         self.before = None
@@ -295,7 +275,8 @@ class _Interrupt:
 
     def _ask(self, *_: object) -> None:
         self.asked = True
-        log.warning("saving after this step; Ctrl-C again ends at once")
+        if self.loud:
+            log.warning("saving after this step; Ctrl-C again ends at once")
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def __exit__(self, *_: object) -> None:

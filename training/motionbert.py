@@ -7,8 +7,8 @@ holes. The losses are position, scale and velocity. The pre-training's second pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,9 +18,9 @@ from lifters.networks.motionbert import DSTformer, relative
 from lifters.networks.motionbert_noise import add_noise, draw_masks, hide
 from lifters.released import load_into, read_network
 from training import losses
-from training.loop import Loss, Losses, Run, Stage, report, start, teach
+from training.loop import Draw, Losses, Stage, teach
 from training.motion_clips import Clips, read
-from training.settings import changed
+from training.run import Run, command, start
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Options:
     hidden_frames: float = 0.1  # share of the frames
     decay: float = 0.99  # of the learning rate, per epoch
     weight_decay: float = 0.01
+    accumulate: int = 1  # shares of a batch, one after another before a step
     epoch_clips: int | None = None  # drawn for an epoch; None: all
     steps: int | None = None  # at most so many in each stage
 
@@ -101,26 +102,21 @@ def lifting(options: Options, clips: Clips, network: DSTformer, name: str) -> St
     """Training on the data's own 2D, from scratch or fine-tuned; half of the clips are mirrored."""
     epochs = options.epochs if name == "scratch" else options.finetune_epochs
 
-    def loss(wrapped: nn.Module, rows: Tensor, random: Generator) -> Losses:
-        motion, truth = clips.draw(rows, random)
-        return total(options, wrapped(motion), relative(truth, options.root_relative))
-
-    return _stage(options, name, network, clips, loss, options.batch, epochs, options.learning_rate)
+    return _stage(options, name, network, clips, clips.draw, options.batch, epochs, options.learning_rate)
 
 
 def pretraining(options: Options, clips: Clips, network: DSTformer) -> Stage:
     """Exact 2D, which is the truth's x and y, spoilt and with holes."""
 
-    def loss(wrapped: nn.Module, rows: Tensor, random: Generator) -> Losses:
+    def draw(rows: Tensor, random: Generator) -> tuple[Tensor, Tensor]:
         _, truth = clips.draw(rows, random)
         masks = draw_masks(
             len(truth), options.frames, truth.shape[2], random, options.hidden_joints, options.hidden_frames
         )
-        motion = hide(add_noise(truth[..., :2], random), *masks)
-        return total(options, wrapped(motion), relative(truth, options.root_relative))
+        return hide(add_noise(truth[..., :2], random), *masks), truth
 
     return _stage(
-        options, "pretrain", network, clips, loss, options.pretrain_batch, options.pretrain_epochs,
+        options, "pretrain", network, clips, draw, options.pretrain_batch, options.pretrain_epochs,
         options.pretrain_rate,
     )  # fmt: skip
 
@@ -138,7 +134,7 @@ def _stage(
     name: str,
     network: DSTformer,
     clips: Clips,
-    loss: Loss,
+    draw: Draw,
     batch: int,
     epochs: int,
     rate: float,
@@ -146,30 +142,14 @@ def _stage(
     """AdamW, a learning rate that falls each epoch."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=options.weight_decay, fused=True)
 
-    def on_epoch(epoch: int) -> None:
-        for group in optimiser.param_groups:
-            group["lr"] = rate * options.decay**epoch
+    def loss(wrapped: nn.Module, drawn: tuple[Tensor, Tensor]) -> Losses:
+        motion, truth = drawn
+        return total(options, wrapped(motion), relative(truth, options.root_relative))
 
     return Stage(
-        name, network, optimiser, clips.samples, batch, epochs, loss, on_epoch, options.epoch_clips, options.steps
-    )
+        name, network, optimiser, clips.samples, draw, loss, batch, epochs, options.decay, options.epoch_clips,
+        options.steps, options.accumulate,
+    )  # fmt: skip
 
 
-def main(
-    data: Path,
-    out: Path,
-    steps: int | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = False,
-    tiny: bool = False,
-    settings: Sequence[str] = (),
-) -> Path:
-    """The command `train motionbert`; `settings` are `name=value` changes of the options.
-
-    Raises:
-        InputError, UsageError: as `train` and `changed`.
-    """
-    options = small(Options(data)) if tiny else Options(data)
-    options = changed(replace(options, steps=steps), settings)
-    return train(options, Run(out, device, seed=seed, resume=resume, progress=report))
+main = partial(command, Options, small, train)

@@ -8,8 +8,8 @@ that its result is no measure of what can be had from ordinary video.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,8 +22,8 @@ from lifters.networks.pstmo_refine import Refine, back_project
 from lifters.released import load_into, read_network
 from pipeline.errors import UsageError
 from training import losses
-from training.loop import Loss, Losses, Run, Stage, report, start, teach
-from training.settings import changed
+from training.loop import Draw, Loss, Losses, Stage, teach
+from training.run import Run, command, start
 from training.tracks import Tracks, Windows, around, read
 
 SHARED = ("encoder.", "Transformer.")  # entries that stage II takes over from stage I
@@ -57,6 +57,7 @@ class Options:
     pretrain_rate: float = 1e-4  # learning rate of stage I
     learning_rate: float = 7e-4  # of stage II, and of the refinement
     decay: float = 0.97  # of the learning rate, per epoch
+    accumulate: int = 1  # shares of a batch, one after another before a step
     epoch_windows: int | None = None  # drawn for an epoch; None: all, and all mirrored
     steps: int | None = None  # at most so many in each stage
 
@@ -114,13 +115,16 @@ def masked(options: Options, tracks: Tracks) -> Stage:
     set_dropout(network, options.dropout)
     offsets = around(options.frames, options.temporal_step)
 
-    def loss(wrapped: nn.Module, rows: Tensor, random: Generator) -> Losses:
-        keypoints = tracks.windows(rows, offsets).keypoints
+    def draw(rows: Tensor, random: Generator) -> tuple[Tensor, ...]:
         masks = draw_masks(options.frames, joints, options.hidden_frames, options.hidden_joints, random)
-        restored, order = wrapped(keypoints, *masks)
+        return tracks.windows(rows, offsets).keypoints, *(mask.expand(len(rows), *mask.shape) for mask in masks)
+
+    def loss(wrapped: nn.Module, drawn: tuple[Tensor, ...]) -> Losses:
+        keypoints, hidden_frames, hidden_joints = drawn
+        restored, order = wrapped(keypoints, hidden_frames[0], hidden_joints[0])
         return {"loss": losses.position(restored, keypoints[:, order])}
 
-    return _stage(options, "stage_1", 0, network, options.pretrain_rate, tracks, loss)
+    return _stage(options, "stage_1", 0, network, options.pretrain_rate, tracks, draw, loss)
 
 
 def lifting(options: Options, tracks: Tracks, encoder: Path | None) -> Stage:
@@ -128,17 +132,15 @@ def lifting(options: Options, tracks: Tracks, encoder: Path | None) -> Stage:
     network = build(options, len(tracks.mirror_2d))
     if encoder is not None:
         load_into(network, read_network(encoder), encoder, SHARED)
-    offsets = around(options.frames, options.temporal_step)
 
-    def loss(wrapped: nn.Module, rows: Tensor, random: Generator) -> Losses:
-        windows = tracks.windows(rows, offsets)
+    def loss(wrapped: nn.Module, windows: Windows) -> Losses:
         middle, whole = wrapped(windows.keypoints)
         truth = windows.relative
-        one = losses.position(middle, truth[:, len(offsets) // 2, None])
+        one = losses.position(middle, truth[:, options.frames // 2, None])
         every = losses.position(whole, truth)
         return {"loss": one + every, "middle": one, "all": every}
 
-    return _stage(options, "stage_2", 1, network, options.learning_rate, tracks, loss)
+    return _stage(options, "stage_2", 1, network, options.learning_rate, tracks, windows_of(options, tracks), loss)
 
 
 def refining(options: Options, tracks: Tracks, lifter: Path, device: torch.device) -> Stage:
@@ -146,16 +148,21 @@ def refining(options: Options, tracks: Tracks, lifter: Path, device: torch.devic
     lifting_network = build(options, len(tracks.mirror_2d))
     load_into(lifting_network, read_network(lifter), lifter)
     lifting_network.to(device).eval().requires_grad_(False)
-    offsets = around(options.frames, options.temporal_step)
 
-    def loss(wrapped: nn.Module, rows: Tensor, random: Generator) -> Losses:
-        windows = tracks.windows(rows, offsets)
+    def loss(wrapped: nn.Module, windows: Windows) -> Losses:
         lifted, seen = both(lifting_network, windows)
-        truth = windows.relative[:, len(offsets) // 2, None]
+        truth = windows.relative[:, options.frames // 2, None]
         refined = losses.position(wrapped(lifted, seen), truth)
         return {"loss": refined, "unrefined": losses.position(lifted, truth)}
 
-    return _stage(options, "refine", 2, Refine(), options.learning_rate, tracks, loss)
+    draw = windows_of(options, tracks)
+    return _stage(options, "refine", 2, Refine(), options.learning_rate, tracks, draw, loss)
+
+
+def windows_of(options: Options, tracks: Tracks) -> Draw:
+    """What a batch's numbers of samples stand for."""
+    offsets = around(options.frames, options.temporal_step)
+    return lambda rows, random: tracks.windows(rows, offsets)
 
 
 @torch.no_grad()
@@ -169,32 +176,14 @@ def both(network: nn.Module, windows: Windows) -> tuple[Tensor, Tensor]:
 
 
 def _stage(
-    options: Options, name: str, number: int, network: nn.Module, rate: float, tracks: Tracks, loss: Loss
+    options: Options, name: str, number: int, network: nn.Module, rate: float, tracks: Tracks, draw: Draw, loss: Loss
 ) -> Stage:
     """Adam with AMSGrad, a learning rate that falls each epoch."""
     optimiser = torch.optim.Adam(network.parameters(), lr=rate, amsgrad=True, fused=True)
-
-    def on_epoch(epoch: int) -> None:
-        for group in optimiser.param_groups:
-            group["lr"] = rate * options.decay**epoch
-
     return Stage(
-        name, network, optimiser, tracks.samples, options.batch, options.epochs[number], loss, on_epoch,
-        options.epoch_windows, options.steps,
+        name, network, optimiser, tracks.samples, draw, loss, options.batch, options.epochs[number], options.decay,
+        options.epoch_windows, options.steps, options.accumulate,
     )  # fmt: skip
 
 
-def main(
-    data: Path,
-    out: Path,
-    steps: int | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = False,
-    tiny: bool = False,
-    settings: Sequence[str] = (),
-) -> Path:
-    """The command `train pstmo`; `settings` are `name=value` changes of the options. Raises as `train`, `changed`."""
-    options = small(Options(data)) if tiny else Options(data)
-    options = changed(replace(options, steps=steps), settings)
-    return train(options, Run(out, device, seed=seed, resume=resume, progress=report))
+main = partial(command, Options, small, train)

@@ -6,8 +6,8 @@ that are kept as they are; then everything, at half the learning rate. The loss 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,9 +16,9 @@ from torch import Generator, Tensor, nn
 from lifters.networks.rie import ENCODERS, RIE
 from lifters.released import load_into, read_network
 from training import losses
-from training.loop import Losses, Run, Stage, report, start, teach
-from training.settings import changed
-from training.tracks import Tracks, around, read
+from training.loop import Losses, Stage, teach
+from training.run import Run, command, start
+from training.tracks import Tracks, Windows, around, read
 
 STAGES = ("stage_1", "stage_2", "stage_3")
 
@@ -42,6 +42,7 @@ class Options:
     decay: float = 0.95  # of the learning rate, per epoch
     weight_decay: float = 0.01
     momentum: tuple[float, ...] = (0.1, 0.001)  # of the encoders' running statistics, first and last
+    accumulate: int = 1  # shares of a batch, one after another before a step
     epoch_windows: int | None = None  # drawn for an epoch; None: all, and all mirrored
     steps: int | None = None  # at most so many in each stage
 
@@ -91,34 +92,21 @@ def stage(options: Options, number: int, name: str, network: RIE, tracks: Tracks
     optimiser = torch.optim.AdamW(learnt, lr=rate, weight_decay=options.weight_decay, amsgrad=True, fused=True)
     offsets = around(network.receptive_field)
 
-    def loss(wrapped: nn.Module, rows: Tensor, random: Generator) -> Losses:
-        windows = tracks.windows(rows, offsets)
+    def draw(rows: Tensor, random: Generator) -> Windows:
+        return tracks.windows(rows, offsets)
+
+    def loss(wrapped: nn.Module, windows: Windows) -> Losses:
         middle = windows.relative[:, len(offsets) // 2, None]
         return {"loss": losses.position(wrapped(windows.keypoints), middle)}
 
     def on_epoch(epoch: int) -> None:
-        for group in optimiser.param_groups:
-            group["lr"] = rate * options.decay**epoch
         first, last = options.momentum
         network.set_momentum(first * (last / first) ** (epoch / epochs))
 
     return Stage(
-        name, network, optimiser, tracks.samples, options.batch, epochs, loss, on_epoch, options.epoch_windows,
-        options.steps,
+        name, network, optimiser, tracks.samples, draw, loss, options.batch, epochs, options.decay,
+        options.epoch_windows, options.steps, options.accumulate, on_epoch,
     )  # fmt: skip
 
 
-def main(
-    data: Path,
-    out: Path,
-    steps: int | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = False,
-    tiny: bool = False,
-    settings: Sequence[str] = (),
-) -> Path:
-    """The command `train rie`; `settings` are `name=value` changes of the options. Raises as `train` and `changed`."""
-    options = small(Options(data)) if tiny else Options(data)
-    options = changed(replace(options, steps=steps), settings)
-    return train(options, Run(out, device, seed=seed, resume=resume, progress=report))
+main = partial(command, Options, small, train)

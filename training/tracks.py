@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -40,8 +39,7 @@ def read(data: Path, part: Literal["train", "test"], keypoints: str = "gt", came
         yield from human36m.read(folder, keypoints, TRAINED if part == "train" else TESTED)
 
 
-@dataclass(frozen=True)
-class Windows:
+class Windows(NamedTuple):
     """B windows of T frames."""
 
     keypoints: Tensor  # (B,T,J,2) in halves of the picture's width

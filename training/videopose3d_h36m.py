@@ -8,8 +8,8 @@ distance of the root-relative joints of the middle frame.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,9 +17,9 @@ from torch import Generator, Tensor, nn
 
 from lifters.networks.videopose3d import TemporalModel
 from training import losses
-from training.loop import Losses, Run, Stage, report, start, teach
-from training.settings import changed
-from training.tracks import Tracks, around, read
+from training.loop import Losses, Stage, teach
+from training.run import Run, command, start
+from training.tracks import Tracks, Windows, around, read
 
 STAGES = ("lifter",)
 
@@ -40,6 +40,7 @@ class Options:
     learning_rate: float = 1e-3
     decay: float = 0.95  # of the learning rate, per epoch
     momentum: tuple[float, ...] = (0.1, 0.001)  # of the running statistics, first and last
+    accumulate: int = 1  # shares of a batch, one after another before a step
     epoch_windows: int | None = None  # drawn for an epoch; None: all, and all mirrored
     steps: int | None = None  # at most so many
 
@@ -77,38 +78,21 @@ def stage(options: Options, tracks: Tracks) -> Stage:
     offsets = around(network.receptive_field, causal=options.causal)
     frame = int((offsets == 0).nonzero())
 
-    def loss(wrapped: nn.Module, rows: Tensor, random: Generator) -> Losses:
-        windows = tracks.windows(rows, offsets)
+    def draw(rows: Tensor, random: Generator) -> Windows:
+        return tracks.windows(rows, offsets)
+
+    def loss(wrapped: nn.Module, windows: Windows) -> Losses:
         joints, _ = wrapped.forward_strided(windows.keypoints)
         return {"loss": losses.position(joints, windows.relative[:, frame, None])}
 
     def on_epoch(epoch: int) -> None:
-        for group in optimiser.param_groups:
-            group["lr"] = options.learning_rate * options.decay**epoch
         first, last = options.momentum
         network.set_momentum(first * (last / first) ** (epoch / options.epochs))
 
     return Stage(
-        STAGES[0], network, optimiser, tracks.samples, options.batch, options.epochs, loss, on_epoch,
-        options.epoch_windows, options.steps, methods=("forward_strided",),
+        STAGES[0], network, optimiser, tracks.samples, draw, loss, options.batch, options.epochs, options.decay,
+        options.epoch_windows, options.steps, options.accumulate, on_epoch, methods=("forward_strided",),
     )  # fmt: skip
 
 
-def main(
-    data: Path,
-    out: Path,
-    steps: int | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = False,
-    tiny: bool = False,
-    settings: Sequence[str] = (),
-) -> Path:
-    """The command `train videopose3d-h36m`; `settings` are `name=value` changes of the options.
-
-    Raises:
-        InputError, UsageError: as `train` and `changed`.
-    """
-    options = small(Options(data)) if tiny else Options(data)
-    options = changed(replace(options, steps=steps), settings)
-    return train(options, Run(out, device, seed=seed, resume=resume, progress=report))
+main = partial(command, Options, small, train)
