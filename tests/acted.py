@@ -11,7 +11,7 @@ from studio.gait import run, turn, walk
 from studio.motions import Stand, dance, jump, sit, squat, wave
 from studio.paths import circle
 from training.datasets.calibration import load_cameras
-from training.datasets.human36m import KEPT
+from training.datasets.human36m import LAYOUT
 from training.datasets.open_mocap import SHORT
 
 SUBJECTS = ("S1", "S5", "S6", "S7", "S8", "S9", "S11")
@@ -72,9 +72,9 @@ def write_human36m(folder, seconds=2.0, takes=3, seed=0):
         motions[subject], flat[subject] = {}, {}
         for action, joints in acted.items():
             world = np.zeros((len(joints), 32, 3), np.float32)
-            world[:, KEPT] = joints[:, :17]
+            world[:, list(LAYOUT.kept)] = joints[:, :17]
             motions[subject][action] = world
-            seen = world[:, KEPT].astype(np.float64)
+            seen = world[:, list(LAYOUT.kept)].astype(np.float64)
             flat[subject][action] = [c.to_pixels(c.to_camera(seen)).astype(np.float32) for c in cameras[subject]]
     np.savez(folder / "data_3d_h36m.npz", positions_3d=object_array(motions))
     np.savez(folder / "data_2d_h36m_gt.npz", positions_2d=object_array(flat), metadata=metadata("h36m-17"))
