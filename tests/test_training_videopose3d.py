@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -184,6 +185,23 @@ def test_resumed_run_is_the_same_run(recorded, tmp_path):
         train(options, stop)
     resumed = torch.load(run(recorded, tmp_path / "parts", resume=True), weights_only=True)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_ctrl_c_saves_and_the_run_goes_on_as_if_nothing_had_been(recorded, tmp_path):
+    def ctrl_c(step: int, mean: float) -> None:
+        if step == 10:
+            signal.getsignal(signal.SIGINT)(signal.SIGINT, None)
+
+    options = replace(small(Options(recorded, tmp_path / "parts", device="cpu")), log_every=5)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(options, ctrl_c)
+    assert signal.getsignal(signal.SIGINT) is before
+    resumed = torch.load(train(replace(options, resume=True)).weights, weights_only=True)
+    whole = torch.load(run(recorded, tmp_path / "whole", log_every=5), weights_only=True)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    logs = [[row["loss"] for row in csv.DictReader((tmp_path / n / "log.csv").open())] for n in ("parts", "whole")]
+    assert logs[0] == logs[1] and len(logs[0]) == 6
 
 
 def test_nothing_to_resume(recorded, tmp_path):

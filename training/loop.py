@@ -127,7 +127,7 @@ def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Non
     before, epoch = state["seconds"], -1
     table = run.table(stage.name)
     journal = closing(Journal(table, state["step"], run.tensorboard)) if fabric.is_global_zero else nullcontext()
-    with journal as rows, _Interrupt(fabric.is_global_zero) as interrupt:
+    with journal as rows, Interrupt(fabric.is_global_zero) as interrupt:
         while state["step"] < stage.total:
             if state["step"] // stage.per_epoch != epoch:
                 epoch = state["step"] // stage.per_epoch
@@ -140,7 +140,7 @@ def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Non
             if state["step"] % run.log_every == 0 or state["step"] == stage.total:
                 _log(fabric, run, stage, state, list(losses), rows)
             due = time.monotonic() - saved >= 60 * run.save_minutes
-            stop, due = _agreed(fabric, interrupt.asked, due)
+            stop, due = agreed(fabric, interrupt.asked, due)
             if stop or due:
                 _save(fabric, run, stage, state)
                 saved = time.monotonic()
@@ -202,7 +202,7 @@ def _seed(*parts: object) -> int:
     return zlib.crc32(repr(parts).encode())
 
 
-def _agreed(fabric: Fabric, *wishes: bool) -> tuple[bool, ...]:
+def agreed(fabric: Fabric, *wishes: bool) -> tuple[bool, ...]:
     """What any of the processes wishes, so that all save and stop at the same step."""
     if fabric.world_size == 1:
         return wishes
@@ -261,13 +261,13 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-class _Interrupt:
+class Interrupt:
     """Ctrl-C asks for an end; a second one ends at once. One process, which is `loud`, says so."""
 
     def __init__(self, loud: bool) -> None:
         self.asked, self.loud = False, loud
 
-    def __enter__(self) -> _Interrupt:
+    def __enter__(self) -> Interrupt:
         self.before = None
         if threading.current_thread() is threading.main_thread():
             self.before = signal.signal(signal.SIGINT, self._ask)

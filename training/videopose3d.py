@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from lifters.networks.sighted import SightedModel
 from pipeline.errors import InputError, UsageError
+from training.loop import Interrupt, agreed
 from training.mocap import BODY, UNKNOWN, load_mocap
 from training.procedural import joined, procedural
 from training.publish import commit, publish, recipe
@@ -91,6 +92,7 @@ def train(options: Options, progress: Callable[[int, float], None] | None = None
 
     Raises:
         InputError: the data cannot be used, there is nothing to resume, or the run was begun with other options.
+        KeyboardInterrupt: after Ctrl-C, which saves.
         UsageError: no two outputs in a window, between which there is a step over time.
     """
     if options.frames <= options.stride:
@@ -115,6 +117,7 @@ def train(options: Options, progress: Callable[[int, float], None] | None = None
     generator.manual_seed(options.seed + 1000 * fabric.global_rank)
     views = Views(mocap.to(fabric.device), options.frames, model.receptive_field, generator)
     state = {"model": model, "average": average, "optimiser": optimiser, "step": 0, "random": None}
+    state["sums"] = torch.zeros(len(COLUMNS) - 3, device=fabric.device)  # of the losses since the last line of the log
     state |= {"options": recipe(options), "commit": commit()}
     options.out.mkdir(parents=True, exist_ok=True)
     if options.resume:
@@ -145,33 +148,41 @@ def _resume(fabric: Fabric, options: Options, state: dict, generator: torch.Gene
 def _loop(
     fabric: Fabric, options: Options, state: dict, views: Views, progress: Callable[[int, float], None] | None
 ) -> None:
-    """Step until `options.steps`, logging and saving on the way."""
-    model, average, optimiser = state["model"], state["average"], state["optimiser"]
-    model.train()
-    sums, due, began = torch.zeros(len(COLUMNS) - 3, device=fabric.device), False, time.monotonic()
+    """Step until `options.steps`, logging and saving on the way; Ctrl-C saves and ends."""
+    state["model"].train()
+    due, began = False, time.monotonic()
     saved = began
-    while state["step"] < options.steps:
-        rate = learning_rate(options, state["step"])
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        losses = loss(model, views.batch(options.batch // fabric.world_size), options.stride)
-        optimiser.zero_grad()
-        fabric.backward(losses[0])
-        optimiser.step()
-        average.update_parameters(model.module)
-        sums += torch.stack([part.detach() for part in losses])
-        state["step"] += 1
-        if state["step"] % options.log_every == 0:
-            means = fabric.all_reduce(sums / options.log_every).tolist()
-            sums.zero_()
-            if fabric.is_global_zero:
-                _log(options, (state["step"], round(time.monotonic() - began, 1), rate, *means))
-            if fabric.is_global_zero and progress:
-                progress(state["step"], means[0])
-            due = fabric.broadcast(time.monotonic() - saved > 60 * options.save_minutes)
-        if due or state["step"] == options.steps:
-            _save(fabric, options, state, views.generator)
-            due, saved = False, time.monotonic()
+    with Interrupt(fabric.is_global_zero) as interrupt:
+        while state["step"] < options.steps:
+            rate = learning_rate(options, state["step"])
+            state["sums"] += _step(fabric, options, state, views, rate)
+            state["step"] += 1
+            if state["step"] % options.log_every == 0:
+                means = fabric.all_reduce(state["sums"] / options.log_every).tolist()
+                state["sums"].zero_()
+                if fabric.is_global_zero:
+                    _log(options, (state["step"], round(time.monotonic() - began, 1), rate, *means))
+                if fabric.is_global_zero and progress:
+                    progress(state["step"], means[0])
+                due = fabric.broadcast(time.monotonic() - saved > 60 * options.save_minutes)
+            (stop,) = agreed(fabric, interrupt.asked)
+            if stop or due or state["step"] == options.steps:
+                _save(fabric, options, state, views.generator)
+                due, saved = False, time.monotonic()
+            if stop:
+                raise KeyboardInterrupt
+
+
+def _step(fabric: Fabric, options: Options, state: dict, views: Views, rate: float) -> Tensor:
+    """One step of the optimiser at this learning rate; returns the losses."""
+    for group in state["optimiser"].param_groups:
+        group["lr"] = rate
+    losses = loss(state["model"], views.batch(options.batch // fabric.world_size), options.stride)
+    state["optimiser"].zero_grad()
+    fabric.backward(losses[0])
+    state["optimiser"].step()
+    state["average"].update_parameters(state["model"].module)
+    return torch.stack([part.detach() for part in losses])
 
 
 def learning_rate(options: Options, step: int) -> float:
@@ -216,6 +227,7 @@ def aligned(joints: Tensor, truth: Tensor) -> Tensor:
 
 
 def _save(fabric: Fabric, options: Options, state: dict, generator: torch.Generator) -> None:
+    state["sums"] = fabric.all_reduce(state["sums"])
     state["random"] = fabric.all_gather(generator.get_state()).reshape(fabric.world_size, -1)
     temporary = options.out / "last.tmp"
     fabric.save(temporary, state)
