@@ -3,8 +3,9 @@
 All are parts of the person's height in the picture, at 30 frames per second. A joint is found where the detector's own
 idea of it lies: the true joint, pulled towards or away from others and moved along the axes of the body (for the face,
 of the head). Around that place it errs by a sum of three parts of known size and correlation in time: one that stays
-for the whole clip, a slow one and a quick one, all larger for joints that the body hides. Rarely a joint leaps away for
-some frames, left and right are exchanged, or nobody is found.
+for the whole clip, a slow one and a quick one. Rarely a joint leaps away for some frames. All that is larger for joints
+that the body hides. Rarely left and right are exchanged. A table can also say how often nobody is found; the fitted one
+says never, because a run fills such gaps before the lifter sees them: missing joints come from `training.broad_errors`.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ class DetectorErrors(Draws):
         some = torch.linspace(0, self.length - 1, self.length // SPARSE + 2, device=self.device).long()
         cover = stretch(hidden(points[:, some], joints[:, some])[..., None], self.length)[..., 0]
         strength = torch.exp(self._normal(size, 1, 1, 1, scale=STRENGTH))
-        error = strength * (torch.exp(self.column["hidden"] * cover)[..., None] * self.draw(size) + self._leaps(size))
+        harder = torch.exp(self.column["hidden"] * cover)[..., None]
+        error = strength * harder * (self.draw(size) + self._leaps(size))
         height = HEIGHT / joints[:, :, 0, 2].mean(1)
         rays = self._exchanged(points[..., :2] / points[..., 2:] + error * height[:, None, None, None])
         lost, _ = self._spells(self.table["lost"]["per_second"], self.table["lost"]["frames"], size, [0])
