@@ -184,6 +184,22 @@ def test_an_incomplete_table_is_refused():
         errors(table() | {"lost": {}})
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"correlation": np.ones((21, 21)).tolist()}, "correlation is not positive definite"),
+        ({"correlation": np.eye(20).tolist()}, r"correlation is \(20, 20\), not \(21, 21\)"),
+        ({"lost": NEVER | {"frames": 0.5}}, "lost: frames below 1"),
+        ({"exchanged": NEVER | {"frames": 0.0, "whole": 0.5}}, "exchanged: frames below 1"),
+        ({"joints": table({"knee": {"burst_frames": 0.9}})["joints"]}, "joints: burst_frames below 1"),
+        ({"joints": table({"knee": {"slow_sd": 0.1, "slow_correlation": 3.0}})["joints"]}, "in time is not positive"),
+    ],
+)
+def test_a_table_that_cannot_be_drawn_from_is_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        errors(table() | wrong)
+
+
 def test_a_track_is_compared_with_its_actor(tmp_path):
     """Found 0.02 heights to the right of the truth, in all frames but the first two."""
     scene = scenes(None, 1, seed=5)[0]

@@ -93,7 +93,7 @@ class DetectorErrors(Draws):
         table: of the numbers that `benchmarks.detector_errors` writes; by default those in `FILE`.
 
     Raises:
-        InputError: the table lacks something, or cannot be read.
+        InputError: the table lacks something, cannot be read, or cannot be drawn from.
     """
 
     def __init__(self, length: int, generator: torch.Generator, table: dict[str, Any] | None = None) -> None:
@@ -101,18 +101,25 @@ class DetectorErrors(Draws):
         try:
             self._read(table or json.loads(FILE.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError("cannot read the errors of BlazePose", repr(error), f"see {FILE.name}") from error
+            raise InputError("cannot use the errors of BlazePose", repr(error), f"see {FILE.name}") from error
 
     def _read(self, table: dict[str, Any]) -> None:
         rows = [table["joints"][split(name)[1]] for name in SEEN]
         for name, keys in CHANCES.items():
             if missing := [key for key in keys if key not in table[name]]:
                 raise KeyError(f"{name}: {', '.join(missing)}")
+            if table[name].get("frames", 1) < 1:
+                raise ValueError(f"{name}: frames below 1")
         columns = {key: torch.tensor([row[key] for row in rows]) for key in rows[0] if key not in ("mix", "offset")}
         self.table, self.column = table, {key: values.to(self.device) for key, values in columns.items()}
         self.select, self.pull, self.offset = (values.to(self.device) for values in _beliefs(rows))
-        self.in_time = torch.linalg.cholesky(_covariance(columns, self.length)).float().to(self.device)
-        self.among = torch.linalg.cholesky(torch.tensor(table["correlation"])).to(self.device)
+        if columns["burst_frames"].min() < 1:
+            raise ValueError("joints: burst_frames below 1")
+        among = torch.tensor(table["correlation"])
+        if among.shape != (len(SEEN), len(SEEN)):
+            raise ValueError(f"correlation is {tuple(among.shape)}, not {len(SEEN), len(SEEN)}")
+        self.in_time = _root(_covariance(columns, self.length), "covariance in time").float().to(self.device)
+        self.among = _root(among, "correlation").to(self.device)
 
     def see(self, joints: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
         """Body (B,L,23,3) and face (B,L,3,3), camera axes -> rays (B,L,26,2) with z = 1, scores (B,L,26)."""
@@ -202,6 +209,14 @@ def _beliefs(rows: list[dict[str, Any]]) -> tuple[Tensor, Tensor, Tensor]:
         for other, weight in row["mix"].items():
             pull[joint, neighbour(side, other)] = weight
     return select, pull - select * pull.sum(1, keepdim=True), offset
+
+
+def _root(matrix: Tensor, name: str) -> Tensor:
+    """Its Cholesky factor. Raises ValueError."""
+    try:
+        return torch.linalg.cholesky(matrix)
+    except torch.linalg.LinAlgError as error:
+        raise ValueError(f"{name} is not positive definite") from error
 
 
 def _covariance(columns: dict[str, Tensor], length: int) -> Tensor:
