@@ -112,7 +112,7 @@ def test_sides_exchanged_and_nobody_found(filmed, plain):
     assert not (seen(filmed[:1], table() | {"lost": always})[0].scores > 0).any()
 
 
-def test_joints_that_bazepose_lacks_are_missing(filmed):
+def test_joints_that_blazepose_lacks_are_missing(filmed):
     found = seen(filmed[:1], table(quick_sd=0.01))[0]
     assert (found.scores[:, : len(SEEN)] > 0).all() and (found.scores[:, len(SEEN) :] == 0).all()
     assert JOINTS.joints[len(SEEN) :] == ("pelvis", "spine", "thorax", "neck_nose", "head_top")
@@ -151,6 +151,18 @@ def test_fit_finds_what_was_drawn(filmed, plain):
     assert DetectorErrors(9, torch.Generator(), json.loads(written(found))).draw(2).isfinite().all()
 
 
+def test_leaps_of_hidden_joints_are_larger_as_the_fit_takes_for_granted(filmed, plain):
+    always = table(bursts_per_second=1e6, burst_frames=1e6, burst_sd=0.01, hidden=1.5)
+    joints = torch.from_numpy(filmed[0].joints).float()
+    body, points = joints[:, LIFT.index(*BODY.joints)], joints[:, : len(SEEN)]
+    rays, _ = errors(always, len(joints)).see(body.expand(64, -1, -1, -1), points[:, :3].expand(64, -1, -1, -1))
+    away = (rays[:, :, : len(SEEN)].double().numpy() - exact(filmed[0])) / filmed[0].height
+    size, cover = np.sqrt((away**2).mean((0, -1))), detector_errors.hidden(points, body).numpy()
+    assert size[cover < 0.01].mean() == pytest.approx(0.01, rel=0.1)
+    assert (cover > 0.99).sum() > 20
+    assert size[cover > 0.99].mean() == pytest.approx(0.01 * np.exp(1.5), rel=0.15)
+
+
 def test_the_table_is_complete():
     numbers = json.loads(FILE.read_text(encoding="utf-8"))
     assert FILE.stat().st_size < 100_000 and numbers["clips"] >= 30
@@ -170,6 +182,22 @@ def test_an_incomplete_table_is_refused():
         errors({name: value for name, value in table().items() if name != "correlation"})
     with pytest.raises(InputError, match="errors of BlazePose"):
         errors(table() | {"lost": {}})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"correlation": np.ones((21, 21)).tolist()}, "correlation is not positive definite"),
+        ({"correlation": np.eye(20).tolist()}, r"correlation is \(20, 20\), not \(21, 21\)"),
+        ({"lost": NEVER | {"frames": 0.5}}, "lost: frames below 1"),
+        ({"exchanged": NEVER | {"frames": 0.0, "whole": 0.5}}, "exchanged: frames below 1"),
+        ({"joints": table({"knee": {"burst_frames": 0.9}})["joints"]}, "joints: burst_frames below 1"),
+        ({"joints": table({"knee": {"slow_sd": 0.1, "slow_correlation": 3.0}})["joints"]}, "in time is not positive"),
+    ],
+)
+def test_a_table_that_cannot_be_drawn_from_is_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        errors(table() | wrong)
 
 
 def test_a_track_is_compared_with_its_actor(tmp_path):

@@ -3,8 +3,9 @@
 All are parts of the person's height in the picture, at 30 frames per second. A joint is found where the detector's own
 idea of it lies: the true joint, pulled towards or away from others and moved along the axes of the body (for the face,
 of the head). Around that place it errs by a sum of three parts of known size and correlation in time: one that stays
-for the whole clip, a slow one and a quick one, all larger for joints that the body hides. Rarely a joint leaps away for
-some frames, left and right are exchanged, or nobody is found.
+for the whole clip, a slow one and a quick one. Rarely a joint leaps away for some frames. All that is larger for joints
+that the body hides. Rarely left and right are exchanged. A table can also say how often nobody is found; the fitted one
+says never, because a run fills such gaps before the lifter sees them: missing joints come from `training.broad_errors`.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class DetectorErrors(Draws):
         table: of the numbers that `benchmarks.detector_errors` writes; by default those in `FILE`.
 
     Raises:
-        InputError: the table lacks something, or cannot be read.
+        InputError: the table lacks something, cannot be read, or cannot be drawn from.
     """
 
     def __init__(self, length: int, generator: torch.Generator, table: dict[str, Any] | None = None) -> None:
@@ -100,18 +101,25 @@ class DetectorErrors(Draws):
         try:
             self._read(table or json.loads(FILE.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError("cannot read the errors of BlazePose", repr(error), f"see {FILE.name}") from error
+            raise InputError("cannot use the errors of BlazePose", repr(error), f"see {FILE.name}") from error
 
     def _read(self, table: dict[str, Any]) -> None:
         rows = [table["joints"][split(name)[1]] for name in SEEN]
         for name, keys in CHANCES.items():
             if missing := [key for key in keys if key not in table[name]]:
                 raise KeyError(f"{name}: {', '.join(missing)}")
+            if table[name].get("frames", 1) < 1:
+                raise ValueError(f"{name}: frames below 1")
         columns = {key: torch.tensor([row[key] for row in rows]) for key in rows[0] if key not in ("mix", "offset")}
         self.table, self.column = table, {key: values.to(self.device) for key, values in columns.items()}
         self.select, self.pull, self.offset = (values.to(self.device) for values in _beliefs(rows))
-        self.in_time = torch.linalg.cholesky(_covariance(columns, self.length)).float().to(self.device)
-        self.among = torch.linalg.cholesky(torch.tensor(table["correlation"])).to(self.device)
+        if columns["burst_frames"].min() < 1:
+            raise ValueError("joints: burst_frames below 1")
+        among = torch.tensor(table["correlation"])
+        if among.shape != (len(SEEN), len(SEEN)):
+            raise ValueError(f"correlation is {tuple(among.shape)}, not {len(SEEN), len(SEEN)}")
+        self.in_time = _root(_covariance(columns, self.length), "covariance in time").float().to(self.device)
+        self.among = _root(among, "correlation").to(self.device)
 
     def see(self, joints: Tensor, face: Tensor) -> tuple[Tensor, Tensor]:
         """Body (B,L,23,3) and face (B,L,3,3), camera axes -> rays (B,L,26,2) with z = 1, scores (B,L,26)."""
@@ -120,7 +128,8 @@ class DetectorErrors(Draws):
         some = torch.linspace(0, self.length - 1, self.length // SPARSE + 2, device=self.device).long()
         cover = stretch(hidden(points[:, some], joints[:, some])[..., None], self.length)[..., 0]
         strength = torch.exp(self._normal(size, 1, 1, 1, scale=STRENGTH))
-        error = strength * (torch.exp(self.column["hidden"] * cover)[..., None] * self.draw(size) + self._leaps(size))
+        harder = torch.exp(self.column["hidden"] * cover)[..., None]
+        error = strength * harder * (self.draw(size) + self._leaps(size))
         height = HEIGHT / joints[:, :, 0, 2].mean(1)
         rays = self._exchanged(points[..., :2] / points[..., 2:] + error * height[:, None, None, None])
         lost, _ = self._spells(self.table["lost"]["per_second"], self.table["lost"]["frames"], size, [0])
@@ -200,6 +209,14 @@ def _beliefs(rows: list[dict[str, Any]]) -> tuple[Tensor, Tensor, Tensor]:
         for other, weight in row["mix"].items():
             pull[joint, neighbour(side, other)] = weight
     return select, pull - select * pull.sum(1, keepdim=True), offset
+
+
+def _root(matrix: Tensor, name: str) -> Tensor:
+    """Its Cholesky factor. Raises ValueError."""
+    try:
+        return torch.linalg.cholesky(matrix)
+    except torch.linalg.LinAlgError as error:
+        raise ValueError(f"{name} is not positive definite") from error
 
 
 def _covariance(columns: dict[str, Tensor], length: int) -> Tensor:
