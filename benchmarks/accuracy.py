@@ -14,6 +14,7 @@ import argparse
 import importlib.util
 import itertools
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,18 +43,23 @@ RATES = (12.5, 25.0, 30.0, 50.0)
 SCORE_CAMERA = Camera(np.array([[1100.0, 0, 500], [0, 1100, 500], [0, 0, 1]]), (1000, 1000))  # of score.py
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Parse the command line and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=[*TABLES, *LIFTS])
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
-    parser.add_argument("--lifter", default="videopose3d")
-    parser.add_argument("--weights", type=Path)
-    arguments = parser.parse_args()
+    parser.add_argument("--lifter", help="of mocap and rates; by default videopose3d")
+    parser.add_argument("--weights", type=Path, help="of mocap and rates")
+    arguments = parser.parse_args(given)
+    if arguments.what in TABLES and (arguments.lifter or arguments.weights):
+        parser.error(
+            f"{arguments.what} compares {' and '.join(LIFTERS)}; --lifter and --weights are of mocap and rates"
+        )
     if arguments.what in NEEDS and not (arguments.data / NEEDS[arguments.what]).is_file():
         raise SystemExit(f"error: {arguments.data / NEEDS[arguments.what]} is not here; --data names its folder")
     if arguments.what in LIFTS:
-        LIFTS[arguments.what](arguments.data, lifter_class(arguments.lifter, arguments.weights)(arguments.weights))
+        lifter = lifter_class(arguments.lifter or "videopose3d", arguments.weights)
+        LIFTS[arguments.what](arguments.data, lifter(arguments.weights))
         return
     with tempfile.TemporaryDirectory(prefix="videopose-accuracy-") as scratch:
         TABLES[arguments.what](arguments.data, Path(scratch))

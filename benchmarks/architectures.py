@@ -15,6 +15,7 @@ import argparse
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,7 +40,7 @@ AVERAGE = 0.99  # of the weights, per step
 COLUMNS = ("network", "parameters, M", "MFLOP/frame", "steps", "windows seen", "P-MPJPE mm, exact 2D", "with noise")
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Parse the command line and print the table, best first."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(CANDIDATES)}; by default all")
@@ -48,8 +49,8 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=2, help="of the eight cameras of each test clip that are scored")
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--only", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    names = arguments.networks or list(CANDIDATES)
+    arguments = parser.parse_args(given)
+    names = list(dict.fromkeys(arguments.networks)) or list(CANDIDATES)
     unknown = [name for name in names if name not in CANDIDATES]
     if unknown:
         parser.error(f"no network {', '.join(unknown)}; there are {', '.join(CANDIDATES)}")
@@ -58,14 +59,18 @@ def main() -> None:
         return
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     with ThreadPoolExecutor(arguments.at_once) as pool:
-        rows = pool.map(lambda name: _alone(name, arguments), names)
-        print("\n".join(sorted(rows, key=lambda row: float(row.split("|")[-3]))))
+        rows = dict(zip(names, pool.map(lambda name: _alone(name, arguments), names), strict=True))
+    print("\n".join(sorted(filter(None, rows.values()), key=lambda row: float(row.split("|")[-3]))), flush=True)
+    if failed := [name for name, row in rows.items() if not row]:
+        raise SystemExit(f"error: not measured, see above: {', '.join(failed)}")
 
 
-def _alone(name: str, arguments: argparse.Namespace) -> str:
+def _alone(name: str, arguments: argparse.Namespace) -> str | None:
+    """A network's row, measured in a process of its own; None where that failed, which says why on stderr."""
     given = ["--data", str(arguments.data), "--seconds", str(arguments.seconds), "--views", str(arguments.views)]
     command = [sys.executable, "-m", "benchmarks.architectures", name, "--only", *given]
-    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def measure(candidate: Candidate, data: Path, seconds: float, views: int) -> str:

@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--keep", type=Path, help="the samples, NPZ")
     parser.add_argument("--from", type=Path, dest="kept", help="samples that were kept")
     a = parser.parse_args(arguments)
+    if a.kept and not a.kept.is_file():
+        raise SystemExit(f"error: {a.kept} is not here; --keep writes such a file")
     if not a.kept and not a.data.is_file():
         raise SystemExit(f"error: {a.data} is not here; --data names the recorded motion")
     samples = load(a.kept) if a.kept else measure(a.data, a.clips, a.seed)

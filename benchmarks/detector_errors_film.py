@@ -25,6 +25,7 @@ from studio.motions import Motion
 from studio.stage import Actor, StudioScene
 from studio.write import write
 from trackers.complete import complete
+from training.body_frames import HEIGHT
 from training.datasets.open_mocap import read_arrays
 from training.mocap import BODY, TEST_SUBJECTS
 from training.procedural import HEAD, acted_motion
@@ -48,8 +49,8 @@ class Sample:
 
     @property
     def height(self) -> float:
-        """Of the person, in rays: 1.7 m at the root's mean depth."""
-        return 1.7 / float(self.root_depth.mean())
+        """Of the person, in rays: `HEIGHT` at the root's mean depth."""
+        return HEIGHT / float(self.root_depth.mean())
 
     @property
     def root_depth(self) -> Array:

@@ -14,6 +14,7 @@ from scipy.optimize import nnls
 
 from benchmarks.detector_errors_film import LIFT, Sample
 from pipeline.results import Array
+from training.body_frames import HEIGHT
 from training.detector_errors import FACE, FPS, LEGS, SEEN, TWINS, hidden, neighbour, own_axes, split
 from training.mocap import BODY
 
@@ -58,7 +59,7 @@ class Clip:
         """Small shifts (T,...,3) m of a joint as shifts in the picture (T,...,2), in heights."""
         x, y, z = (self.points[:, joint, axis].reshape(-1, *[1] * (away.ndim - 2)) for axis in range(3))
         shift = np.stack([away[..., 0] - x / z * away[..., 2], away[..., 1] - y / z * away[..., 2]], axis=-1)
-        return shift / z[..., None] * (self.depth / 1.7)
+        return shift / z[..., None] * (self.depth / HEIGHT)
 
 
 def fit(samples: Sequence[Sample]) -> dict[str, Any]:

@@ -177,8 +177,8 @@ class Views(Draws):
         left, right = before.long(), after.long()
         told = scores[row, left] * (1 - part) + scores[row, right] * part
         lost = ((scores[row, left] <= 0) & (part < 1)) | ((scores[row, right] <= 0) & (part > 0))
-        mixed = rays[row, left] * (1 - part[..., None]) + rays[row, right] * part[..., None]
-        return mixed, torch.where(lost, 0.0, told)
+        between = rays[row, left] * (1 - part[..., None]) + rays[row, right] * part[..., None]
+        return between, torch.where(lost, 0.0, told)
 
     def _face(self, joints: Tensor) -> Tensor:
         """(B,L,23,3) -> (B,L,3,3): nose, left and right ear, a little elsewhere on every head."""
