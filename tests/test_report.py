@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_visualize import Pictures, scene_of
+from filmed import Pictures, scene_of
 
 from pipeline.report import lowest, quality, warnings
 
