@@ -44,6 +44,7 @@ class MotionBERTLifter(SequenceLifter):
             channels=facts["channels"],
             ratio=facts["mlp_ratio"],
             depth=facts["depth"],
+            heads=self.options.get("heads", 8),
             representation=facts["representation"],
             frames=facts["frames"],
         )

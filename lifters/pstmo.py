@@ -33,7 +33,7 @@ class PSTMOLifter(SequenceLifter):
     batch = 16  # windows computed at once, which bounds the memory; the numbers do not depend on it
 
     def _convention(self) -> Convention:
-        return by_name(self.file, ("wild|coco", WILD), ("3dhp", MPI))
+        return by_name(self.told, ("wild|coco", WILD), ("3dhp", MPI))
 
     def _build(self, state: dict[str, Tensor]) -> nn.Module:
         from lifters.networks.pstmo import PSTMO, STRIDES
@@ -49,6 +49,7 @@ class PSTMOLifter(SequenceLifter):
             strides=STRIDES[facts["frames"]],
             channels=facts["channels"],
             hidden=512 if first is None else len(first),
+            heads=self.options.get("heads", 8),
             spatial=len(state["encoder.fc_1.weight"]),
         )
 
@@ -56,9 +57,10 @@ class PSTMOLifter(SequenceLifter):
         """At 25 frames per second every frame of a window is there; else 50, of which it has every second."""
         if self.convention is MPI:
             return super()._clock(own)
-        if grid(own, self.convention.rate / STEP) is own:
+        step = self.options.get("temporal_step", STEP)
+        if grid(own, self.convention.rate / step) is own:
             return own, 1
-        return grid(own, self.convention.rate), STEP
+        return grid(own, self.convention.rate), step
 
     def _predict(self, inputs: Tensor, step: int) -> Tensor:
         return self._network.lift(inputs, step, self.batch)

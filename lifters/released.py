@@ -59,16 +59,7 @@ def read_state(path: Path) -> dict[str, State]:
         MissingError: there is no such file.
         InputError: it is no checkpoint, not whole, holds no network, or asks for code.
     """
-    if not path.is_file():
-        raise MissingError(f"no weights at {path}", "there is no such file", "the path of a downloaded checkpoint")
-    try:
-        with path.open("rb") as file:
-            head = file.read(64)
-    except OSError as error:
-        raise InputError(f"cannot read {path}", str(error.strerror), "its permissions") from error
-    if head[8:9] == b"{" and not head.startswith(b"PK"):
-        return {BARE: _without_prefix(_read_safetensors(path))}
-    loaded = _read_torch(path, head)
+    loaded = _read(path)
     if _is_state(loaded):
         return {BARE: _without_prefix(loaded)}
     named = loaded.items() if isinstance(loaded, Mapping) else ()
@@ -77,6 +68,17 @@ def read_state(path: Path) -> dict[str, State]:
         held = ", ".join(str(name) for name, _ in named) or type(loaded).__name__
         raise InputError(f"no network in {path}", f"no state dict of tensors, only: {held[:120]}", HINT)
     return states
+
+
+def read_options(path: Path) -> dict[str, Any]:
+    """The options of the recipe that a file of this project's own training names; of other files, nothing.
+
+    Raises:
+        MissingError, InputError: as `read_state`.
+    """
+    loaded = _read(path)
+    ours = isinstance(loaded, Mapping) and isinstance(loaded.get("config"), Mapping) and "recipe" in loaded
+    return dict(loaded["config"]) if ours else {}
 
 
 def read_network(path: Path, name: str = "") -> State:
@@ -151,6 +153,18 @@ def _without_prefix(state: Mapping[str, Tensor], prefix: str = "module.") -> Sta
     while all(name.startswith(prefix) for name in state):
         state = {name.removeprefix(prefix): value for name, value in state.items()}
     return {name: value.detach() for name, value in state.items()}
+
+
+def _read(path: Path) -> Any:
+    if not path.is_file():
+        raise MissingError(f"no weights at {path}", "there is no such file", "the path of a downloaded checkpoint")
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise InputError(f"cannot read {path}", str(error.strerror), "its permissions") from error
+    safe = head[8:9] == b"{" and not head.startswith(b"PK")
+    return _read_safetensors(path) if safe else _read_torch(path, head)
 
 
 def _read_safetensors(path: Path) -> State:

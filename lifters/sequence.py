@@ -71,11 +71,11 @@ class SequenceLifter(ABC):
             what = f"the lifter {self.name} has no weights of its own"
             raise MissingError(what, f"it runs what its authors released: {self.files}", "--weights FILE")
         _check_torch(self.name)
-        from lifters.released import load_into, read_network
+        from lifters.released import load_into, read_network, read_options
         from lifters.variants import recognise
 
         self.file, self.flip = Path(weights), flip
-        state = read_network(self.file)
+        state, self.options = read_network(self.file), read_options(self.file)
         self.variant = _fitting(recognise(state), self.name, self.file)
         self.convention = self._convention()
         try:
@@ -135,8 +135,13 @@ class SequenceLifter(ABC):
         """Tracks (B,N,J,F) at the rate of training -> (B,N,K,3); `step` as `_clock` gave it."""
 
     def _convention(self) -> Convention:
-        """By the file's name, see `by_name`, and `self.variant`."""
+        """By `told`, see `by_name`, and `self.variant`."""
         return Convention()
+
+    @property
+    def told(self) -> str:
+        """What tells what a file takes: the 2D that a recipe of this project names in it, else its own name."""
+        return str(self.options.get("keypoints") or self.file.name)
 
     def _clock(self, own: Array) -> tuple[Array, int]:
         """Times of the frames that the network gets, and frames from one of a window's frames to the next."""
@@ -191,9 +196,9 @@ class SequenceLifter(ABC):
         return outputs.mean(axis=0)
 
 
-def by_name(path: Path, *known: tuple[str, Convention]) -> Convention:
-    """The convention whose pattern the file's own name has, in any case; Human3.6M's otherwise."""
-    return next((convention for part, convention in known if re.search(part, path.name.lower())), Convention())
+def by_name(name: str, *known: tuple[str, Convention]) -> Convention:
+    """The convention whose pattern the name has, in any case; Human3.6M's otherwise."""
+    return next((convention for part, convention in known if re.search(part, name.lower())), Convention())
 
 
 def screen(points: Array, width: int, height: int) -> Array:

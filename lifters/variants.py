@@ -65,6 +65,12 @@ def _videopose3d(state: State) -> Variant:
     return Variant("videopose3d", title, facts, "causal or dense, numbers per keypoint, order of joints")
 
 
+def _sighted(state: State) -> Variant:
+    inner = {name.removeprefix("temporal."): value for name, value in state.items()}
+    facts = {key: value for key, value in _videopose3d(inner).facts.items() if key in ("widths", "frames", "channels")}
+    return Variant("videopose3d-open", "this project's own lifter, which runs as its ONNX file", facts)
+
+
 def _rie(state: State) -> Variant:
     prefix = "LocalLayer_Torso."
     fused, widths = "FuseBlocks.0.fc_1.weight" in state, _widths(state, prefix)
@@ -115,6 +121,7 @@ _SEM = "encoder.fc_1.weight"
 _TABLE: tuple[tuple[tuple[str, ...], Callable[[State], Variant]], ...] = (
     (("LocalLayer_Torso.expand_conv.weight", "LocalLayer_Torso.shrink.weight"), _rie),
     (("expand_conv.weight", "shrink.weight"), _videopose3d),
+    (("temporal.expand_conv.weight", "temporal.shrink.weight"), _sighted),
     (("mask_token", "Transformer.pos_embedding", _SEM), _pstmo_masked),
     (("Transformer_reduce.model.pos_embedding_1", "Transformer.pos_embedding", _SEM, "fcn.1.weight"), _pstmo),
     (("post_refine.0.weight",), _pstmo_refine),

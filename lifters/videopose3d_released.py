@@ -35,7 +35,7 @@ class ReleasedVideoPose3D(SequenceLifter):
     def _convention(self) -> Convention:
         if self.variant.facts.get("joints_out") == 15:
             return HUMANEVA
-        return by_name(self.file, ("coco|-pt-243", COCO))
+        return by_name(self.told, ("coco|-pt-243", COCO))
 
     def _build(self, state: dict[str, Tensor]) -> nn.Module:
         from lifters.networks.videopose3d import TemporalModel
@@ -44,7 +44,8 @@ class ReleasedVideoPose3D(SequenceLifter):
         features, rest = divmod(facts["numbers_in"], JOINTS_IN)
         if rest or features not in (2, 3) or facts.get("joints_out") not in (15, 17):
             raise ValueError(f"this is not one that takes {JOINTS_IN} keypoints and gives 15 or 17 joints")
-        return TemporalModel(JOINTS_IN, features, facts["joints_out"], facts["widths"], facts["channels"])
+        sizes = facts["widths"], facts["channels"], self.options.get("causal", False)
+        return TemporalModel(JOINTS_IN, features, facts["joints_out"], *sizes)
 
     def _inputs(self, keypoints: Array, camera: Camera) -> Array:
         points = super()._inputs(keypoints, camera)

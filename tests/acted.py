@@ -58,26 +58,42 @@ def table():
     }
 
 
+def coco(joints):
+    """(T,17,3) of Human3.6M, Z up -> COCO's 17; the face is put where the head and the shoulders say."""
+    p = dict(zip(skeleton("h36m-17").joints, joints.swapaxes(0, 1), strict=True))
+    left, up = p["left_shoulder"] - p["right_shoulder"], p["head_top"] - p["thorax"]
+    left, up = (axis / np.linalg.norm(axis, axis=-1, keepdims=True) for axis in (left, up))
+    head, front = (p["neck_nose"] + p["head_top"]) / 2, np.cross(left, up)
+    p["nose"] = head + 0.11 * front
+    for name, side in (("left", left), ("right", -left)):
+        p[f"{name}_eye"], p[f"{name}_ear"] = head + 0.09 * front + 0.03 * (side + up), head + 0.07 * side
+    return np.stack([p[name] for name in skeleton("coco-17").joints], axis=1)
+
+
 def write_human36m(folder, seconds=2.0, takes=3, seed=0):
-    """`data_3d_h36m.npz`, `data_2d_h36m_gt.npz` and `cameras.json`; every take has another actor, way and pace."""
+    """Human3.6M's files; every take has another actor, way and pace. 2D is exact: of its joints, and of COCO's."""
     (folder / "cameras.json").write_text(json.dumps(table()))
     cameras = load_cameras(folder / "cameras.json", "h36m")
-    motions, flat = {}, {}
+    motions, flat, flat_coco = {}, {}, {}
     for number, subject in enumerate(SUBJECTS):
         acted = {
             f"{action} {take}": joints
             for take in range(takes)
             for action, joints in performances(np.random.default_rng([seed, number, take]), seconds).items()
         }
-        motions[subject], flat[subject] = {}, {}
+        motions[subject], flat[subject], flat_coco[subject] = {}, {}, {}
         for action, joints in acted.items():
             world = np.zeros((len(joints), 32, 3), np.float32)
             world[:, list(LAYOUT.kept)] = joints[:, :17]
             motions[subject][action] = world
             seen = world[:, list(LAYOUT.kept)].astype(np.float64)
-            flat[subject][action] = [c.to_pixels(c.to_camera(seen)).astype(np.float32) for c in cameras[subject]]
+            flat[subject][action], flat_coco[subject][action] = (
+                [c.to_pixels(c.to_camera(points)).astype(np.float32) for c in cameras[subject]]
+                for points in (seen, coco(seen))
+            )
     np.savez(folder / "data_3d_h36m.npz", positions_3d=object_array(motions))
-    np.savez(folder / "data_2d_h36m_gt.npz", positions_2d=object_array(flat), metadata=metadata("h36m-17"))
+    for name, keypoints, layout in (("gt", flat, "h36m-17"), ("detectron_pt_coco", flat_coco, "coco-17")):
+        np.savez(folder / f"data_2d_h36m_{name}.npz", positions_2d=object_array(keypoints), metadata=metadata(layout))
     return folder
 
 

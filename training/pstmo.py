@@ -38,7 +38,7 @@ class Options:
     """
 
     data: Path  # a folder of Human3.6M's files, or open_mocap.npz
-    keypoints: str = "cpn_ft_h36m_dbb"  # Human3.6M's 2D; gt: exact
+    keypoints: str = "cpn_ft_h36m_dbb"  # Human3.6M's 2D; gt: exact; detectron_pt_coco: COCO's joints, for any video
     cameras: int = 4  # that film each clip of motion capture
     layers: int = 3  # of the temporal Transformer
     frames: int = 243  # of a window: 9, 27, 81, 243 or 351
@@ -76,13 +76,15 @@ def train(options: Options, run: Run) -> Path:
 
     Raises:
         InputError: data that cannot be used, or nothing to resume.
-        UsageError: no such device, or no such window.
+        UsageError: no such device, no such window, or a refinement with COCO's 2D.
     """
     if options.frames not in STRIDES:
         raise UsageError(f"P-STMO has no windows of {options.frames} frames", f"known: {', '.join(map(str, STRIDES))}")
     wanted = {"stage_1": options.pretrain, "stage_2": True, "refine": options.refine}
     fabric = start(run, [name for name, is_wanted in wanted.items() if is_wanted])
     tracks = Tracks(read(options.data, "train", options.keypoints, options.cameras), fabric.device)
+    if options.refine and tracks.layout != "h36m-17":
+        raise UsageError(f"no refinement of {tracks.layout}", "it mixes 2D and 3D of the same joints", "refine=no")
     encoder = None
     if options.pretrain:
         torch.manual_seed(run.seed)
@@ -97,21 +99,22 @@ def train(options: Options, run: Run) -> Path:
 
 def build(options: Options, joints: int = 17) -> PSTMO:
     """Stage II's network for that many keypoints."""
-    network = PSTMO(
-        options.layers, STRIDES[options.frames], joints, channels=options.channels, hidden=options.feed_forward,
-        heads=options.heads, spatial=options.spatial,
-    )  # fmt: skip
+    network = PSTMO(options.layers, STRIDES[options.frames], joints, **widths(options))
     set_dropout(network, options.dropout)
     return network
+
+
+def widths(options: Options) -> dict[str, int]:
+    """What the networks of both stages have in common, by the names of their arguments."""
+    return {
+        "channels": options.channels, "hidden": options.feed_forward, "heads": options.heads, "spatial": options.spatial
+    }  # fmt: skip
 
 
 def masked(options: Options, tracks: Tracks) -> Stage:
     """Stage I: distance, on the screen, of all restored joints from the true ones; a batch shares its masks."""
     joints = len(tracks.mirror_2d)
-    network = MaskedPSTMO(
-        options.layers, options.frames, joints, channels=options.channels, hidden=options.feed_forward,
-        heads=options.heads, spatial=options.spatial,
-    )  # fmt: skip
+    network = MaskedPSTMO(options.layers, options.frames, joints, **widths(options))
     set_dropout(network, options.dropout)
     offsets = around(options.frames, options.temporal_step)
 

@@ -75,7 +75,8 @@ class Tracks:
         self.lenses = torch.from_numpy(np.stack(lenses)).to(device)
         self.track = torch.repeat_interleave(torch.arange(len(lengths)), lengths).to(device)
         self.first, self.last = (ends - lengths).to(device), (ends - 1).to(device)
-        self.mirror_2d = torch.tensor(skeleton(layouts.pop()).mirror, device=device)
+        self.layout = layouts.pop()
+        self.mirror_2d = torch.tensor(skeleton(self.layout).mirror, device=device)
         self.mirror_3d = torch.tensor(skeleton("h36m-17").mirror, device=device)
 
     @property
