@@ -138,7 +138,8 @@ def convolve(x: Tensor, conv: nn.Conv1d, dilation: int = 1, stride: int = 1) -> 
     """(B,T,C) -> (B,T',C') of the T - (width-1)*dilation outputs, or every `stride`-th of them."""
     width = conv.weight.shape[2]
     if width == stride and dilation == 1 and x.shape[1] % width == 0:  # neighbours lie side by side already
-        x = x.reshape(len(x), x.shape[1] // width, -1)
+        batch, frames, channels = x.shape
+        x = x.reshape(batch, frames // width, width * channels)
     elif width > 1 or stride > 1:
         frames = x.shape[1] - (width - 1) * dilation
         x = torch.cat([x[:, k * dilation : k * dilation + frames : stride] for k in range(width)], dim=-1)
