@@ -49,7 +49,7 @@ def lifted_and_final(actors, camera, pose_m, noise_px):
 def test_the_final_pose_is_nearer_to_the_truth_than_the_lift(name, pose_m, noise_px):
     actor = people.walker(PATHS[name], TIMES)
     [(lifted, final)] = lifted_and_final([actor], people.look(15, 2.0), pose_m, noise_px)
-    assert final < 0.9 * lifted
+    assert final < {0.015: 0.77, 0.04: 0.83}[pose_m] * lifted  # at least 0.79 and 0.84 without the picture's rays
 
 
 def test_a_jump_is_no_worse_for_its_cleaning():
@@ -61,8 +61,8 @@ def test_legs_do_not_pay_for_people_who_disagree_about_the_floor():
     """A lifter gives everyone the same size; the tall one's feet and the small one's cannot both be on one floor."""
     tall = people.walker(lambda t: np.stack([-0.8 + 0.2 * t, 4.5 + 0 * t], -1), TIMES, 1.95)
     small = people.walker(lambda t: np.stack([0.8 - 0.2 * t, 4.2 + 0 * t], -1), TIMES, 1.5)
-    for lifted, final in lifted_and_final([tall, small], people.look(15, 2.0), 0.02, 3):
-        assert final < 0.9 * lifted
+    for lifted, final in lifted_and_final([tall, small], people.look(15, 2.0), 0.01, 3):
+        assert final < 0.77 * lifted  # 0.82 and 0.88 where the floor holds feet three times less exactly
 
 
 def test_fitted_bones_move_joints_by_less_than_a_chain_built_again():
