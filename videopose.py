@@ -59,7 +59,7 @@ def run(
 @app.command()
 def train(
     recipe: Annotated[
-        str | None, typer.Argument(help="videopose3d, videopose3d-h36m, rie, pstmo or motionbert.")
+        str | None, typer.Argument(help="videopose3d, videopose3d-h36m, videopose3d-semi, rie, pstmo, motionbert.")
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Motion capture (.npz); the papers' recipes take Human3.6M's folder, too.")

@@ -5,7 +5,7 @@ import csv
 import torch
 
 from lifters.released import read_network
-from training import motionbert, pstmo, rie, videopose3d_h36m
+from training import motionbert, pstmo, rie, videopose3d_h36m, videopose3d_semi
 from training.run import Run
 from training.settings import changed
 
@@ -18,8 +18,10 @@ QUICK = {
                                 "epoch_clips=160", "pretrain=yes", "finetune_epochs=2",
                                 "pretrain_batch=16", "learning_rate=1e-3", "pretrain_rate=1e-3")),
     "videopose3d-h36m": (videopose3d_h36m, (*EPOCHS, "epochs=2", "channels=32", "dropout=0.1")),
+    "videopose3d-semi": (videopose3d_semi, ("epoch_windows=64", "batch=16", "epochs=30", "decay=0.97", "warmup=1",
+                                            "channels=32", "dropout=0.1")),
 }  # fmt: skip
-LAST = {"rie": rie.STAGES[-1], "pstmo": "refine", "motionbert": "finetune", "videopose3d-h36m": "lifter"}
+LAST = {"rie": rie.STAGES[-1], "pstmo": "refine", "motionbert": "finetune"} | dict.fromkeys(list(QUICK)[3:], "lifter")
 
 
 def quick(name, data, out, *settings, seed=0, resume=False, **run):

@@ -14,7 +14,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import closing, nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class Stage:
             but that batch norm sees shares.
         on_epoch: called with the epoch before its first step, and when a run goes on within one.
         methods: of the network that the loss calls beside `forward`.
+        saved: parts of the network by the names under which their weights are left; none: all of it, as `model_pos`.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Stage:
     accumulate: int = 1
     on_epoch: Callable[[int], None] | None = None
     methods: tuple[str, ...] = ()
+    saved: Mapping[str, nn.Module] = field(default_factory=dict)
 
     @property
     def per_epoch(self) -> int:
@@ -109,10 +111,11 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
         fabric.load(last, state, weights_only=True)
         fabric.strategy.precision.load_state_dict(state["scaler"])
     _steps(fabric, run, stage, state)
-    weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     if fabric.is_global_zero:
+        parts = (stage.saved or {"model_pos": network}).items()
+        weights = {name: {key: value.cpu() for key, value in part.state_dict().items()} for name, part in parts}
         with atomic(done) as temporary:
-            torch.save({"model_pos": weights, "epoch": state["step"] // stage.per_epoch} | about, temporary)
+            torch.save(weights | {"epoch": state["step"] // stage.per_epoch} | about, temporary)
         last.unlink(missing_ok=True)
     fabric.barrier()
     if not done.exists():

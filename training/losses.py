@@ -74,6 +74,27 @@ def trajectory(predicted: Tensor, target: Tensor) -> Tensor:
     return ((predicted - target).norm(dim=-1) / target[..., 2]).mean()
 
 
+def reprojection(joints: Tensor, keypoints: Tensor, lens: Tensor, distorted: bool = True) -> Tensor:
+    """VideoPose3D's for people without truth: mean distance, on the screen, from what the camera sees (B,T,J,2).
+
+    Args:
+        joints: (B,T,J,3) m in the camera's frame, the root where it is.
+        lens: (B,9) see `Camera.intrinsic`.
+    """
+    return position(project(joints, lens, distorted), keypoints)
+
+
+def project(joints: Tensor, lens: Tensor, distorted: bool = True) -> Tensor:
+    """`training.datasets.cameras.project` for batches: (B,T,J,3) through lenses (B,9) -> (B,T,J,2)."""
+    focal, centre, radial, tangential = lens[:, None, None].split([2, 2, 3, 2], dim=-1)
+    xy = (joints[..., :2] / joints[..., 2:]).clamp(-1, 1)
+    if distorted:
+        r2 = xy.square().sum(-1, keepdim=True)
+        bent = 1 + (radial * torch.cat([r2, r2**2, r2**3], dim=-1)).sum(-1, keepdim=True)
+        xy = xy * (bent + (tangential * xy).sum(-1, keepdim=True)) + tangential * r2
+    return focal * xy + centre
+
+
 def mean_bones(labelled: Tensor, unlabelled: Tensor, bones: Bones = LIMBS) -> Tensor:
     """VideoPose3D's soft constraint: bones of people without truth are as long, on average, as those with."""
     lengths = [bone_lengths(joints, bones).flatten(0, -2).mean(0) for joints in (labelled, unlabelled)]

@@ -66,9 +66,9 @@ def train(options: Options, run: Run) -> Path:
     return teach(fabric, run, stage(options, tracks), "videopose3d-h36m", options)
 
 
-def build(options: Options, joints: int = 17) -> TemporalModel:
+def build(options: Options, joints_in: int = 17, joints_out: int = 17) -> TemporalModel:
     """The network for that many keypoints."""
-    return TemporalModel(joints, 2, 17, options.widths, options.channels, options.causal, options.dropout)
+    return TemporalModel(joints_in, 2, joints_out, options.widths, options.channels, options.causal, options.dropout)
 
 
 def stage(options: Options, tracks: Tracks) -> Stage:
@@ -86,13 +86,18 @@ def stage(options: Options, tracks: Tracks) -> Stage:
         return {"loss": losses.position(joints, windows.relative[:, frame, None])}
 
     def on_epoch(epoch: int) -> None:
-        first, last = options.momentum
-        network.set_momentum(first * (last / first) ** (epoch / options.epochs))
+        network.set_momentum(momentum(options, epoch))
 
     return Stage(
         STAGES[0], network, optimiser, tracks.samples, draw, loss, options.batch, options.epochs, options.decay,
         options.epoch_windows, options.steps, options.accumulate, on_epoch, methods=("forward_strided",),
     )  # fmt: skip
+
+
+def momentum(options: Options, epoch: int) -> float:
+    """Of the running statistics in an epoch: it falls by the same factor from one to the next."""
+    first, last = options.momentum
+    return first * (last / first) ** (epoch / options.epochs)
 
 
 main = partial(command, Options, small, train)
