@@ -55,7 +55,7 @@ def stages(data, folder):
     tracks, clips = Tracks(read(data, "train")), Clips(read(data, "train"), 9, 5)
     networks = {"channels": 16, "dropout": 0.0}
     p = pstmo.small(pstmo.Options(data, keypoints="gt", **networks, spatial=16))
-    m = changed(motionbert.small(motionbert.Options(data)), ("channels=32", "heads=2"))
+    m = changed(motionbert.small(motionbert.Options(data)), ("channels=32", "heads=2", "frames=9"))
     r = rie.Options(data, latent=8, widths=(3, 3), hidden=16, **networks)
     torch.manual_seed(0)
     yield rie.stage(r, 1, "stage_1", rie.begin(r, 1, None), tracks)

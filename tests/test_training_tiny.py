@@ -1,4 +1,4 @@
-"""`--tiny` runs beat the mean pose and, but for MotionBERT's, linear regression, on people that nobody looked at.
+"""`--tiny` runs beat the mean pose and linear regression, on people that nobody looked at.
 
 The presets were chosen with a look at the test subjects of the data that they learn from (seed 0). What is asserted
 here is measured on the test subjects of another seed: other bodies, ways and paces, in front of the same cameras.
@@ -18,10 +18,9 @@ from training import motion_clips, pstmo
 from training.motion_clips import Clips
 from training.tracks import Tracks, around, read
 
-# What a run must reach: a share of the error of ridge regression on the very windows that the network sees. Found:
-# RIE 0.57, P-STMO 0.87, VideoPose3D 0.72. MotionBERT's run is too short for that (2.9), but beats the mean pose (0.58).
-MARGIN = {"rie": 0.8, "pstmo": 0.95, "videopose3d-h36m": 0.9}
-OF_MEAN = {"motionbert": 0.7}  # shares of the mean pose's error where it is not 0.3
+# What a run must reach: a share of the error of ridge regression on the very windows that the network sees, which in
+# turn is far better than the mean pose. Found: RIE 0.57, P-STMO 0.87, MotionBERT 0.81, VideoPose3D 0.72.
+MARGIN = {"rie": 0.8, "pstmo": 0.95, "motionbert": 0.9, "videopose3d-h36m": 0.9}
 UNSEEN = 401  # the seed of the data for the measurement
 
 
@@ -116,10 +115,9 @@ def baselines(x, y, x_test, y_test):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*MARGIN, "motionbert"])
-def test_tiny_beats_simpler_ways(name, learnt, unseen, tmp_path):
+@pytest.mark.parametrize("name", MARGIN)
+def test_tiny_beats_the_mean_pose_and_linear_regression(name, learnt, unseen, tmp_path):
     path = QUICK[name][0].main(learnt, tmp_path, device="cpu", tiny=True, settings=["keypoints=gt"])
     measure = clips_reached if name == "motionbert" else windows_reached
     reached, regressed, mean = measure(name, path, learnt, unseen)
-    assert reached < OF_MEAN.get(name, 0.3) * mean, (reached, mean)
-    assert name not in MARGIN or reached < MARGIN[name] * regressed, (reached, regressed)
+    assert reached < MARGIN[name] * regressed and reached < 0.3 * mean, (reached, regressed, mean)

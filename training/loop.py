@@ -8,6 +8,7 @@ not, and a checkpoint needs no state of random generators.
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
 import time
@@ -53,6 +54,7 @@ class Stage:
         on_epoch: called with the epoch before its first step, and when a run goes on within one.
         methods: of the network that the loss calls beside `forward`.
         saved: parts of the network by the names under which their weights are left; none: all of it, as `model_pos`.
+        warmup: steps over which the learning rate rises, to fall along half a cosine, whatever `decay` says; 0: none.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Stage:
     on_epoch: Callable[[int], None] | None = None
     methods: tuple[str, ...] = ()
     saved: Mapping[str, nn.Module] = field(default_factory=dict)
+    warmup: int = 0
 
     @property
     def per_epoch(self) -> int:
@@ -80,6 +83,12 @@ class Stage:
     def total(self) -> int:
         """Steps of the stage."""
         return min(self.epochs * self.per_epoch, self.steps or self.epochs * self.per_epoch)
+
+    def rate(self, step: int) -> float:
+        """Share of the optimiser's own learning rate at a step."""
+        if not self.warmup:
+            return self.decay ** (step // self.per_epoch)
+        return min(1.0, (step + 1) / self.warmup) * (1 + math.cos(math.pi * step / self.total)) / 2
 
 
 def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> Path:
@@ -134,7 +143,10 @@ def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Non
         while state["step"] < stage.total:
             if state["step"] // stage.per_epoch != epoch:
                 epoch = state["step"] // stage.per_epoch
-                _begin_epoch(stage, state["optimiser"], epoch)
+                if stage.on_epoch:
+                    stage.on_epoch(epoch)
+            for group in state["optimiser"].param_groups:
+                group["lr"] = stage.optimiser.defaults["lr"] * stage.rate(state["step"])
             losses = _step(fabric, run, stage, state)
             parts = torch.stack(list(losses.values()))
             state["sums"] = parts if state["sums"] is None else state["sums"].to(parts) + parts
@@ -149,13 +161,6 @@ def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Non
                 saved = time.monotonic()
             if stop:
                 raise KeyboardInterrupt
-
-
-def _begin_epoch(stage: Stage, optimiser: torch.optim.Optimizer, epoch: int) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = stage.optimiser.defaults["lr"] * stage.decay**epoch
-    if stage.on_epoch:
-        stage.on_epoch(epoch)
 
 
 def _step(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Losses:

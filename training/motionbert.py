@@ -52,6 +52,7 @@ class Options:
     hidden_joints: float = 0.05  # share of the joints that pre-training hides
     hidden_frames: float = 0.1  # share of the frames
     decay: float = 0.99  # of the learning rate, per epoch
+    warmup: int = 0  # steps over which the learning rate rises, to fall along half a cosine; 0: the paper's decay
     weight_decay: float = 0.01
     accumulate: int = 1  # shares of a batch, one after another before a step
     epoch_clips: int | None = None  # drawn for an epoch; None: all
@@ -61,9 +62,9 @@ class Options:
 def small(options: Options) -> Options:
     """The same in seconds, to see that it learns."""
     return replace(
-        options, channels=64, depth=1, heads=2, representation=64, frames=9, stride=5, velocity=1.0, batch=32,
-        epochs=14, finetune_epochs=12, pretrain_batch=32, pretrain_epochs=2, learning_rate=5e-4, pretrain_rate=5e-4,
-        decay=0.9, epoch_clips=960, cameras=2,
+        options, channels=128, depth=1, representation=128, frames=3, stride=3, velocity=1.0, batch=16, epochs=20,
+        finetune_epochs=16, learning_rate=3e-3, pretrain_batch=16, pretrain_epochs=4, pretrain_rate=3e-3, warmup=100,
+        epoch_clips=1600, cameras=2,
     )  # fmt: skip
 
 
@@ -101,7 +102,6 @@ def begin(options: Options, seed: int, before: Path | None) -> DSTformer:
 def lifting(options: Options, clips: Clips, network: DSTformer, name: str) -> Stage:
     """Training on the data's own 2D, from scratch or fine-tuned; half of the clips are mirrored."""
     epochs = options.epochs if name == "scratch" else options.finetune_epochs
-
     return _stage(options, name, network, clips, clips.draw, options.batch, epochs, options.learning_rate)
 
 
@@ -139,7 +139,7 @@ def _stage(
     epochs: int,
     rate: float,
 ) -> Stage:
-    """AdamW, a learning rate that falls each epoch."""
+    """AdamW."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=options.weight_decay, fused=True)
 
     def loss(wrapped: nn.Module, drawn: tuple[Tensor, Tensor]) -> Losses:
@@ -148,7 +148,7 @@ def _stage(
 
     return Stage(
         name, network, optimiser, clips.samples, draw, loss, batch, epochs, options.decay, options.epoch_clips,
-        options.steps, options.accumulate,
+        options.steps, options.accumulate, warmup=options.warmup,
     )  # fmt: skip
 
 
