@@ -71,7 +71,9 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[int | None, typer.Option(min=1, help="Processes of a machine, a GPU or a core each.")] = None,
     nodes: Annotated[int | None, typer.Option(min=1, help="Machines; start them with torchrun.")] = None,
-    precision: Annotated[str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="32-true, bf16-mixed or 16-mixed; default: the recipe's.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same weights, on one machine.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
     tiny: Annotated[bool, typer.Option("--tiny", help="Seconds instead of hours, to see that it runs.")] = False,
@@ -89,9 +91,9 @@ def train(
         raise typer.Exit(check_command(check))
     if recipe is None or data is None:
         raise UsageError("train needs a recipe and --data, or --check", hint="python videopose.py train --help")
-    choices = {"steps": steps, "device": device, "seed": seed, "resume": resume, "tiny": tiny}
-    places = {"devices": devices, "nodes": nodes, "precision": precision, "tensorboard": tensorboard}
-    raise typer.Exit(train_command(recipe, data, out, places, **choices, settings=settings or ()))
+    choices = {"steps": steps, "seed": seed, "resume": resume, "tiny": tiny, "settings": settings or ()}
+    places = {"device": device, "devices": devices, "nodes": nodes, "precision": precision, "tensorboard": tensorboard}
+    raise typer.Exit(train_command(recipe, data, out, **choices, **places))
 
 
 @app.command()

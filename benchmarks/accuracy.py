@@ -5,7 +5,8 @@ python -m benchmarks.accuracy mocap --data ../shared/data      lifting alone, on
 python -m benchmarks.accuracy rates --data ../shared/data      the same at other frame rates, fast frames apart
 python -m benchmarks.accuracy studio                           whole runs on rendered scenes with exact truth
 
-The second and third take another lifter and its weights too: --lifter pstmo-fast --weights runs/pstmo/stage_2.bin
+The second and third take another lifter and its weights too: --lifter pstmo-fast --weights runs/pstmo/stage_2.bin;
+the second puts its figures into a card of weights: --card runs/videopose3d/cards/videopose3d-open.toml
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.optimize import linear_sum_assignment
 
+from checkpoints.card import write_accuracy
 from motion.clean import clean
 from motion.place import placement
 from pipeline.choices import lifter_class
@@ -43,6 +45,9 @@ RATES = (12.5, 25.0, 30.0, 50.0)
 SCORE_CAMERA = Camera(np.array([[1100.0, 0, 500], [0, 1100, 500], [0, 0, 1]]), (1000, 1000))  # of score.py
 
 
+CARD = "Errors over joints 0-16 in mm on test subjects never trained on; 2D exact and with noise."
+
+
 def main(given: Sequence[str] | None = None) -> None:
     """Parse the command line and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -50,7 +55,10 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--lifter", help="of mocap and rates; by default videopose3d")
     parser.add_argument("--weights", type=Path, help="of mocap and rates")
+    parser.add_argument("--card", type=Path, help="of mocap: a card of weights that gets the figures of the lift")
     arguments = parser.parse_args(given)
+    if arguments.card and (arguments.what != "mocap" or not arguments.card.is_file()):
+        parser.error(f"--card is of mocap and an existing file, not {arguments.card}")
     if arguments.what in TABLES and (arguments.lifter or arguments.weights):
         parser.error(
             f"{arguments.what} compares {' and '.join(LIFTERS)}; --lifter and --weights are of mocap and rates"
@@ -59,7 +67,9 @@ def main(given: Sequence[str] | None = None) -> None:
         raise SystemExit(f"error: {arguments.data / NEEDS[arguments.what]} is not here; --data names its folder")
     if arguments.what in LIFTS:
         lifter = lifter_class(arguments.lifter or "videopose3d", arguments.weights)
-        LIFTS[arguments.what](arguments.data, lifter(arguments.weights))
+        figures = LIFTS[arguments.what](arguments.data, lifter(arguments.weights))
+        if arguments.card:
+            write_accuracy(arguments.card, CARD, figures)
         return
     with tempfile.TemporaryDirectory(prefix="videopose-accuracy-") as scratch:
         TABLES[arguments.what](arguments.data, Path(scratch))
@@ -107,31 +117,40 @@ def read_trc(path: Path) -> dict[str, Array]:
     }
 
 
-def mocap(data: Path, lifter: Any) -> None:
-    """The fixed test subjects of score.py, exact and noisy 2D: the lift, and what a run makes of it."""
+def mocap(data: Path, lifter: Any) -> dict[str, float]:
+    """The fixed test subjects of score.py, exact and noisy 2D: the lift, and what a run makes of it.
+
+    Returns the means of the lift by name, as a card has them.
+    """
+    figures: dict[str, float] = {}
     score = load_script(data / "mocap" / "score.py")
     print("| 2D | pose | P-MPJPE mm | N-MPJPE mm | MPJPE mm | frames |\n|---|---|---|---|---|---|")
     for noise in (False, True):
         errors: dict[str, list[list[Array]]] = {"lifted": [], "placed and cleaned": []}
         for _, pixels, joints in score.views(noise=noise):
-            motion, track, times = _lift(lifter, pixels, SCORE_CAMERA)
+            motion, track, times = _lift(lifter, pixels)
             for name, predicted in (("lifted", motion.joints), ("placed and cleaned", _finished(motion, track, times))):
                 known = np.isfinite(predicted).all((1, 2))
                 pair = predicted[known, :17], joints[known, :17]
                 errors[name].append([metric(*pair) for metric in (score.pmpjpe, score.n_mpjpe, score.mpjpe)])
         for name, rows in errors.items():
             columns = [1000 * np.concatenate(column) for column in zip(*rows, strict=True)]
-            means = " | ".join(f"{column.mean():.1f}" for column in columns)
-            print(f"| {'with noise' if noise else 'exact'} | {name} | {means} | {len(columns[0])} |", flush=True)
+            means = [float(column.mean()) for column in columns]
+            cells = " | ".join(f"{mean:.1f}" for mean in means)
+            print(f"| {'with noise' if noise else 'exact'} | {name} | {cells} | {len(columns[0])} |", flush=True)
+            if name == "lifted":
+                kind = "noise" if noise else "exact"
+                figures |= {f"{m}_{kind}_mm": v for m, v in zip(("p_mpjpe", "n_mpjpe", "mpjpe"), means, strict=True)}
+    return figures
 
 
-def _lift(lifter: Any, pixels: Array, camera: Camera, fps: float = 30.0) -> tuple[Motion3D, Track2D, Array]:
+def _lift(lifter: Any, pixels: Array, fps: float = 30.0) -> tuple[Motion3D, Track2D, Array]:
     """(T,23,2) px of h36m-23 -> motion relative to the pelvis, the track it was lifted from, times (T,) s."""
     from lifters.videopose3d import track_from_h36m
 
     frames = np.arange(len(pixels), dtype=np.int32)
     track, times = track_from_h36m(pixels, frames), frames / fps
-    return lifter.lift(track, camera, times), track, times
+    return lifter.lift(track, SCORE_CAMERA, times), track, times
 
 
 def _finished(motion: Motion3D, track: Track2D, times: Array) -> Array:
@@ -151,7 +170,7 @@ def rates(data: Path, lifter: Any) -> None:
             spline = CubicSpline(np.arange(len(joints)) / 30, joints.astype(float))
             seen = spline(moments)
             pixels = 1100 * seen[..., :2] / seen[..., 2:] + 500
-            errors.append(score.pmpjpe(_lift(lifter, pixels, SCORE_CAMERA, fps)[0].joints[:, :17], seen[:, :17]))
+            errors.append(score.pmpjpe(_lift(lifter, pixels, fps)[0].joints[:, :17], seen[:, :17]))
             moving = spline(moments, 1)[:, :17]
             speeds.append(np.linalg.norm(moving - moving[:, :1], axis=-1).mean(axis=1))
         error, speed = 1000 * np.concatenate(errors), np.concatenate(speeds)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import MissingError, UsageError
+from pipeline.errors import InputError, MissingError, UsageError
+from pipeline.files import atomic
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -56,3 +57,22 @@ def card(name: str, folder: Path = CARDS) -> Card:
         raise MissingError(
             f"the card {path.name} cannot be used", str(error), "git checkout checkpoints/cards"
         ) from error
+
+
+def write_accuracy(path: Path, told: str, figures: dict[str, float]) -> None:
+    """Put measured figures into a card, whose last table `[accuracy]` is: by name, in the unit that the name ends in.
+
+    Args:
+        told: one line on what they are.
+
+    Raises:
+        InputError: no such table at the end of it.
+        OutputError: no permission, no space.
+    """
+    head, mark, rest = path.read_text(encoding="utf-8").partition("[accuracy]\n")
+    if not mark or rest.startswith("[") or "\n[" in rest:
+        raise InputError(f"{path} does not end in a table of accuracy", hint="a card that training wrote")
+    head = head.rpartition("# ")[0] if head.rstrip().rpartition("\n")[2].startswith("#") else head
+    lines = [f"{name} = {value:.1f}" for name, value in figures.items()]
+    with atomic(path) as temporary:
+        temporary.write_text("\n".join([f"{head}# {told}", "[accuracy]", *lines]) + "\n", encoding="utf-8")

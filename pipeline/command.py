@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import json as json_module
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +75,10 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def train_command(recipe: str, data: Path, out: Path | None, places: Mapping[str, Any], **choices: Any) -> int:
+def train_command(recipe: str, data: Path, out: Path | None, **choices: Any) -> int:
     """Run a training recipe and print where the weights lie; by default below runs/.
 
-    `places`, as far as they are wished, are options that not every recipe has.
+    `choices` are those of `training.run.command`; what is None is the recipe's own.
 
     Raises:
         UsageError: no such recipe (the nearest is suggested), or options that it does not have.
@@ -96,13 +95,8 @@ def train_command(recipe: str, data: Path, out: Path | None, places: Mapping[str
         raise MissingError("training needs PyTorch, which a run does not", str(error), hint) from error
 
     console.start_logging(quiet=False)
-    wished = {name: value for name, value in places.items() if value}
-    try:
-        inspect.signature(main).bind(data, out, **choices, **wished)
-    except TypeError as error:
-        options = ", ".join(f"--{name}" for name in wished)
-        raise UsageError(f"{recipe} does not have all of {options}", str(error), f"train {recipe} --set ...") from error
-    weights = main(data, out or Path("runs") / recipe, **choices, **wished)
+    wished = {name: value for name, value in choices.items() if value is not None}
+    weights = main(data, out or Path("runs") / recipe, **wished)
     if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:  # of several processes, the first
         print(weights)
     return 0

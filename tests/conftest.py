@@ -19,3 +19,22 @@ def whole(tmp_path_factory):
         "gif": write(folder / "a.gif", "gif", "rgb8", ticks=[40 * i for i in range(30)]),
         "ts": write(folder / "a.ts"),
     }
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """PyTorch on one thread: small networks are no faster on more."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def h36m(tmp_path_factory):
+    """A folder of Human3.6M's files, acted for one second."""
+    import acted
+
+    return acted.write_human36m(tmp_path_factory.mktemp("h36m"), seconds=1.0, takes=1)

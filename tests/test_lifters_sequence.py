@@ -33,12 +33,7 @@ FAST = "pstmo-fast"
 CASES = [(name, lifter) for name, (lifter, _, _) in FILES.items()] + [("PSTMOS_no_refine_28_4306_h36m_cpn.pth", FAST)]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

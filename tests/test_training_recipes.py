@@ -21,18 +21,7 @@ from training.datasets import human36m
 from training.settings import changed
 from training.tracks import Tracks, around, read
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def h36m(tmp_path_factory):
-    return acted.write_human36m(tmp_path_factory.mktemp("h36m"), seconds=1.0, takes=1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import sys
 import types
 from pathlib import Path
 
-import acted
 import pytest
 import torch
 from commandline import call
@@ -28,17 +27,7 @@ ROOT = Path(__file__).parent.parent
 SMALL = ("--set", "keypoints=gt", "--set", "channels=16")  # for runs of the command line
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def h36m(tmp_path_factory):
-    return acted.write_human36m(tmp_path_factory.mktemp("h36m"), seconds=1.0, takes=1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def close(one, other, tolerance=1e-4):

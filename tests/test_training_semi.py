@@ -1,6 +1,5 @@
 """VideoPose3D's semi-supervised recipe: what is left out of the data, what people without 3D teach, what is saved."""
 
-import acted
 import numpy as np
 import pytest
 import torch
@@ -23,17 +22,7 @@ from training.videopose3d_semi import Options, people, small
 QUICK = ("channels=64", "batch=16", "epochs=12", "warmup=3", "decay=0.85")  # of 35 steps
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def h36m(tmp_path_factory):
-    return acted.write_human36m(tmp_path_factory.mktemp("h36m"), seconds=1.0, takes=1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

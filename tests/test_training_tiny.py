@@ -24,12 +24,7 @@ MARGIN = {"rie": 0.8, "pstmo": 0.95, "motionbert": 0.9, "videopose3d-h36m": 0.9}
 UNSEEN = 401  # the seed of the data for the measurement
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+from lifters.released import read_network
 from pipeline.errors import InputError, UsageError
 from pipeline.skeletons import skeleton
 from training.datasets.open_mocap import SHORT
 from training.mocap import BODY, UNKNOWN, load_mocap
 from training.normalise import JOINTS
+from training.run import Run
 from training.videopose3d import Options, aligned, build, learning_rate, loss, small, train
 from training.views import CHAIN, CHAIN_BONES, CHAIN_SHARE, Views
 
@@ -151,56 +153,55 @@ def test_unknown_contacts_do_not_count(batch, recorded):
 
 
 def test_learning_rate_rises_stays_and_falls():
-    options = Options("x", steps=100, warmup=10, decay=40, learning_rate=1.0)
+    options = Options(Path("x"), steps=100, warmup=10, decay=40, learning_rate=1.0)
     rates = [learning_rate(options, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[30] == 1.0 and rates[99] == pytest.approx(1 / 40)
     assert np.all(np.diff(rates[60:]) < 0)
 
 
-def run(recorded, out, **changes):
-    options = small(Options(recorded, out, device="cpu"))
-    return train(replace(options, **changes)).weights
+def run(recorded, out, progress=None, seed=0, resume=False, log_every=10, save_minutes=3.0, **changes):
+    """The weights of a quick run."""
+    where = Run(out, "cpu", seed=seed, resume=resume, log_every=log_every, save_minutes=save_minutes, progress=progress)
+    return read_network(train(replace(small(Options(recorded)), **changes), where))
 
 
 def test_learns_and_is_deterministic(recorded, tmp_path):
-    first, second = (torch.load(run(recorded, tmp_path / n), weights_only=True) for n in ("a", "b"))
+    first, second = (run(recorded, tmp_path / n) for n in ("a", "b"))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    with (tmp_path / "a" / "log.csv").open() as file:
+    with (tmp_path / "a" / "lifter.csv").open() as file:
         rows = [float(row["loss"]) for row in csv.DictReader(file)]
     assert len(rows) == 3 and rows[-1] < 0.8 * rows[0]
-    other = torch.load(run(recorded, tmp_path / "c", seed=1), weights_only=True)
+    other = run(recorded, tmp_path / "c", seed=1)
     assert not torch.equal(first["temporal.shrink.weight"], other["temporal.shrink.weight"])
 
 
 def test_resumed_run_is_the_same_run(recorded, tmp_path):
-    whole = torch.load(run(recorded, tmp_path / "whole"), weights_only=True)
+    whole = run(recorded, tmp_path / "whole")
+
+    def stop(stage: str, step: int, mean: float) -> None:
+        if step == 20:
+            raise KeyboardInterrupt
+
     # The learning rate depends on the last step, so the first half is stopped rather than shortened.
     with pytest.raises(KeyboardInterrupt):
-        options = small(Options(recorded, tmp_path / "parts", device="cpu", save_minutes=0.0))
-
-        def stop(step: int, mean: float) -> None:
-            if step == 20:
-                raise KeyboardInterrupt
-
-        train(options, stop)
-    resumed = torch.load(run(recorded, tmp_path / "parts", resume=True), weights_only=True)
+        run(recorded, tmp_path / "parts", stop, save_minutes=0.0)
+    resumed = run(recorded, tmp_path / "parts", resume=True)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 def test_ctrl_c_saves_and_the_run_goes_on_as_if_nothing_had_been(recorded, tmp_path):
-    def ctrl_c(step: int, mean: float) -> None:
+    def ctrl_c(stage: str, step: int, mean: float) -> None:
         if step == 10:
             signal.getsignal(signal.SIGINT)(signal.SIGINT, None)
 
-    options = replace(small(Options(recorded, tmp_path / "parts", device="cpu")), log_every=5)
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        train(options, ctrl_c)
+        run(recorded, tmp_path / "parts", ctrl_c, log_every=5)
     assert signal.getsignal(signal.SIGINT) is before
-    resumed = torch.load(train(replace(options, resume=True)).weights, weights_only=True)
-    whole = torch.load(run(recorded, tmp_path / "whole", log_every=5), weights_only=True)
+    resumed = run(recorded, tmp_path / "parts", resume=True, log_every=5)
+    whole = run(recorded, tmp_path / "whole", log_every=5)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    logs = [[row["loss"] for row in csv.DictReader((tmp_path / n / "log.csv").open())] for n in ("parts", "whole")]
+    logs = [[row["loss"] for row in csv.DictReader((tmp_path / n / "lifter.csv").open())] for n in ("parts", "whole")]
     assert logs[0] == logs[1] and len(logs[0]) == 6
 
 
@@ -212,7 +213,7 @@ def test_nothing_to_resume(recorded, tmp_path):
 def test_a_run_goes_on_with_its_own_options_only(recorded, tmp_path):
     run(recorded, tmp_path)
     for other in ({"seed": 1}, {"learning_rate": 9.0}, {"channels": 32}):
-        with pytest.raises(InputError, match=f"other options: {next(iter(other))} was"):
+        with pytest.raises(InputError, match=f"it has {next(iter(other))} "):
             run(recorded, tmp_path, resume=True, **other)
     run(recorded, tmp_path, resume=True, steps=32)
 
@@ -221,8 +222,7 @@ def test_two_processes_leave_one_card(recorded, tmp_path):
     program = f"""
 from pathlib import Path
 from training.videopose3d import main
-settings = ("devices=2", "log_every=2")
-main(Path({str(recorded)!r}), Path({str(tmp_path)!r}), tiny=True, device="cpu", steps=4, settings=settings)
+main(Path({str(recorded)!r}), Path({str(tmp_path)!r}), tiny=True, device="cpu", steps=50, devices=2)
 """
     file = tmp_path / "two.py"
     file.write_text(program)
@@ -230,8 +230,8 @@ main(Path({str(recorded)!r}), Path({str(tmp_path)!r}), tiny=True, device="cpu", 
     done = subprocess.run([sys.executable, str(file)], env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     assert (tmp_path / "cards" / "videopose3d-open.toml").is_file() and (tmp_path / "videopose3d-open.onnx").is_file()
-    with (tmp_path / "log.csv").open() as log:
-        assert [row["step"] for row in csv.DictReader(log)] == ["2", "4"]
+    with (tmp_path / "lifter.csv").open() as log:
+        assert [row["step"] for row in csv.DictReader(log)] == ["50"]
 
 
 def test_a_window_of_one_output_is_refused(recorded, tmp_path):
@@ -245,7 +245,8 @@ def test_command_leaves_what_a_run_needs(recorded, tmp_path):
     from pipeline.results import Camera
     from training.videopose3d import main
 
-    path = main(recorded, tmp_path, tiny=True, device="cpu", steps=12) / "cards" / "videopose3d-open.toml"
+    assert main(recorded, tmp_path, tiny=True, device="cpu", steps=12) == tmp_path / "lifter.bin"
+    path = tmp_path / "cards" / "videopose3d-open.toml"
     facts = card(path.stem, path.parent)
     assert facts.details["accuracy"] == {} and "# Not measured." in path.read_text()
     assert "studio" not in facts.trained_on, "the tiny recipe takes recorded poses only"
@@ -257,11 +258,14 @@ def test_command_leaves_what_a_run_needs(recorded, tmp_path):
 
 
 def test_published_files_are_whole_and_for_everybody(tmp_path):
-    from checkpoints.card import card
+    from checkpoints.card import card, write_accuracy
     from training.publish import publish
 
-    options = replace(small(Options(data=tmp_path)), acted=0.08, seed=7)
-    path = publish(build(options), tmp_path, options, {"p_mpjpe_exact_mm": 40.04}, made_by="abc")
+    told = {"steps": 30, "acted": 0.08, "widths": [3, 3], "precision": "32-true", "seed": 7, "commit": "abc"}
+    path = publish(build(small(Options(tmp_path))), tmp_path, told)
+    assert card(path.stem, path.parent).details["training"] == told
+    for figure in (50.0, 40.04):
+        write_accuracy(path, "Measured.", {"p_mpjpe_exact_mm": figure})
     plain = tmp_path / "plain"
     plain.touch()
     files = [p for p in tmp_path.rglob("*") if p.is_file()]
@@ -270,10 +274,11 @@ def test_published_files_are_whole_and_for_everybody(tmp_path):
     facts = card(path.stem, path.parent)
     assert facts.details["accuracy"] == {"p_mpjpe_exact_mm": 40.0}
     assert "acted by the studio (8% of the windows)" in facts.trained_on
-    told = facts.details["training"]
-    assert told["seed"] == 7 and told["steps"] == 30 and told["widths"] == [3, 3] and told["precision"] == "32-true"
-    assert told["commit"] == "abc" and not {"data", "out"} & set(told)
-    assert str(tmp_path) not in path.read_text()
+    assert path.read_text().endswith("# Measured.\n[accuracy]\np_mpjpe_exact_mm = 40.0\n")
+    assert "Not measured" not in path.read_text() and facts.details["training"] == told
+    (tmp_path / "other.toml").write_text("[accuracy]\n[[sources]]\n")
+    with pytest.raises(InputError, match="does not end in a table of accuracy"):
+        write_accuracy(tmp_path / "other.toml", "", {})
 
 
 def test_commit_is_told_in_a_checkout_only(tmp_path):

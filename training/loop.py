@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -104,11 +104,10 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
         OutputError: a machine does not see the folder where the first one saves.
         UsageError: more shares than a batch has samples.
     """
-    config = _plain(asdict(options) | {"seed": run.seed, "precision": run.precision})
-    about = {"recipe": recipe, "stage": stage.name, "config": config}
+    about = described(recipe, stage.name, options, run)
     done, last = run.done(stage.name), run.last(stage.name)
     if done.exists():
-        _check(done, about)
+        check(done, about)
         return done
     network, optimiser = fabric.setup(stage.network, stage.optimiser)
     for method in stage.methods:
@@ -116,7 +115,7 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
     state = {"network": network, "optimiser": optimiser, "step": 0, "seconds": 0.0, "sums": None} | about
     state["scaler"] = fabric.strategy.precision.state_dict()  # of half-precision gradients
     if last.exists():
-        _check(last, about)
+        check(last, about)
         fabric.load(last, state, weights_only=True)
         fabric.strategy.precision.load_state_dict(state["scaler"])
     _steps(fabric, run, stage, state)
@@ -130,6 +129,12 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
     if not done.exists():
         raise OutputError(f"{done} is not there", "the first machine has saved it", "an --out that all machines share")
     return done
+
+
+def described(recipe: str, stage: str, options: Any, run: Run) -> dict[str, Any]:
+    """What a checkpoint says of itself: recipe, stage, and everything that decides what is learnt as `config`."""
+    config = _plain(asdict(options) | {"seed": run.seed, "precision": run.precision})
+    return {"recipe": recipe, "stage": stage, "config": config}
 
 
 def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> None:
@@ -157,7 +162,7 @@ def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Non
             due = time.monotonic() - saved >= 60 * run.save_minutes
             stop, due = agreed(fabric, interrupt.asked, due)
             if stop or due:
-                _save(fabric, run, stage, state)
+                save(fabric, run.last(stage.name), state)
                 saved = time.monotonic()
             if stop:
                 raise KeyboardInterrupt
@@ -218,10 +223,10 @@ def agreed(fabric: Fabric, *wishes: bool) -> tuple[bool, ...]:
     return tuple(bool(vote > 0) for vote in votes)
 
 
-def _save(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> None:
+def save(fabric: Fabric, path: Path, state: dict[str, Any]) -> None:
+    """Keep what a run goes on from; `sums` become the mean over all processes."""
     if state["sums"] is not None:
         state["sums"] = fabric.all_reduce(state["sums"])
-    path = run.last(stage.name)
     temporary = path.with_name(f".{path.name}.part")
     fabric.save(temporary, state)
     if fabric.is_global_zero:
@@ -244,17 +249,15 @@ def _log(
         run.progress(stage.name, state["step"], means[0])
 
 
-def _check(path: Path, about: Mapping[str, Any]) -> None:
-    """A checkpoint must be of this recipe, stage and options; only the data may have moved."""
+def check(path: Path, about: Mapping[str, Any], free: Collection[str] = ("data",)) -> None:
+    """A checkpoint must be of this recipe, stage and options, but for those that are `free`. Raises InputError."""
     try:
         held = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # a damaged file can fail in any way
         lines = str(error).splitlines() or [type(error).__name__]
         raise InputError(f"cannot resume {path}", lines[0][:120], "another --out") from error
     mine, its = about["config"], held.get("config", {})
-    other = [
-        f"{key} {its.get(key)}, not {mine.get(key)}" for key in mine if key != "data" and its.get(key) != mine[key]
-    ]
+    other = [f"{key} {its.get(key)}, not {mine[key]}" for key in mine if key not in free and its.get(key) != mine[key]]
     other += [f"{key} {held.get(key)}, not {about[key]}" for key in ("recipe", "stage") if held.get(key) != about[key]]
     if other:
         raise InputError(f"cannot resume {path}", "it has " + "; ".join(other), "the same options, or another --out")

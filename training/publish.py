@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from lifters.networks.sighted import SightedModel
 from pipeline.files import atomic
 from training.export_videopose3d import export
 
-if TYPE_CHECKING:
-    from training.videopose3d import Options
-
 ROOT = Path(__file__).parent.parent
-# Where a run happened and how it was watched; all other options decide what comes out.
-CIRCUMSTANCES = ("data", "out", "device", "threads", "resume", "save_minutes", "log_every")
-
 CARD = '''name = "{name}"
 file = "{file}"
 format = "onnx"
@@ -50,51 +44,34 @@ path = "checkpoints/{file}"
 [training]
 {training}
 
-{accuracy}
+# Not measured.
+[accuracy]
 '''
 
 MOCAP = "CMU, Mesh2Motion and jl_motionmatching motion capture"
-ACCURACY = "# Errors over joints 0-16 in mm on test subjects never trained on; 2D exact and with noise.\n[accuracy]\n"
-
-NOT_MEASURED = "# Not measured.\n[accuracy]"
 
 
-def publish(
-    model: SightedModel,
-    folder: Path,
-    options: Options,
-    accuracy: dict[str, float] | None = None,
-    made_by: str | None = None,
-    name: str = "videopose3d-open",
-) -> Path:
+def publish(model: SightedModel, folder: Path, told: Mapping[str, Any], name: str = "videopose3d-open") -> Path:
     """Write weights into `folder` and their card into `folder/cards`; returns the card's path.
 
+    The card says that the accuracy was not measured: `benchmarks.accuracy mocap --card` does that.
+
     Args:
-        options: of the run that made the weights.
-        accuracy: errors in mm by name; nothing when they were not measured.
-        made_by: the program's commit when the run began.
+        told: what it takes to do the run again: its options, and the program's commit when it began.
 
     Raises:
         OutputError: no permission, no space.
     """
     facts = export(model, folder, name)
-    table = "\n".join(f"{key} = {value:.1f}" for key, value in (accuracy or {}).items())
-    told = recipe(options) | ({"commit": made_by} if made_by else {})
     text = CARD.format(
-        name=name, field=model.receptive_field, widths=list(options.widths), channels=options.channels,
-        trained_on=trained_on(options.acted), training="\n".join(f"{key} = {_toml(told[key])}" for key in told),
-        accuracy=ACCURACY + table if table else NOT_MEASURED, **facts,
+        name=name, field=model.receptive_field, widths=list(model.temporal.widths),
+        channels=model.temporal.expand_bn.num_features, trained_on=trained_on(told["acted"]),
+        training="\n".join(f"{key} = {_toml(value)}" for key, value in told.items() if value is not None), **facts,
     )  # fmt: skip
     card = folder / "cards" / f"{name}.toml"
     with atomic(card) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return card
-
-
-def recipe(options: Options) -> dict[str, object]:
-    """The options that decide what comes out of a run."""
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(options).items()}
-    return {key: value for key, value in plain.items() if key not in CIRCUMSTANCES}
 
 
 def commit(folder: Path = ROOT) -> str | None:

@@ -1,4 +1,4 @@
-"""What the papers' recipes share of a run: its command, its devices, its folder."""
+"""What all recipes share of a run: its command, its devices, its folder."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def command(
         InputError, MissingError, UsageError: as `start`, the recipe's `train`, and `changed`.
     """
     options = small(options_of(data)) if tiny else options_of(data)
-    options = changed(replace(options, steps=steps), settings)
+    options = changed(replace(options, steps=steps) if steps else options, settings)
     return train(options, Run(out, progress=report, **places))
 
 

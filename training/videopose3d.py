@@ -1,6 +1,6 @@
 """Train the default lifter: `python videopose.py train videopose3d --data open_mocap.npz`.
 
-One loop: draw random views of recorded motion, lift every ninth frame of them with the network, compare, step. (Many
+Draw random views of recorded motion, lift every ninth frame of them with the network, compare, step. (Many
 windows with few outputs teach more per second than few with many, and cost far less than all outputs of a window.) The
 weights that count are a running average. The learning rate rises, stays, and falls to zero over the last steps; a run
 that is resumed with more `steps` goes on from the plateau. Everything random hangs on `seed`.
@@ -8,13 +8,12 @@ that is resumed with more `steps` goes on from the plateau. Everything random ha
 
 from __future__ import annotations
 
-import csv
-import logging
 import time
-from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -23,24 +22,25 @@ from torch.nn import functional
 
 from lifters.networks.sighted import SightedModel
 from pipeline.errors import InputError, UsageError
-from training.loop import Interrupt, agreed
+from pipeline.files import atomic
+from training.journal import Journal
+from training.loop import Interrupt, agreed, check, described, save
 from training.mocap import BODY, UNKNOWN, load_mocap
 from training.procedural import joined, procedural
-from training.publish import commit, publish, recipe
-from training.settings import changed
+from training.publish import commit, publish
+from training.run import Run, command, start
 from training.views import Batch, Views
 
-log = logging.getLogger("videopose")
-GROWING = ("steps", "decay")  # options that a run may be resumed with anew
-COLUMNS = ("step", "seconds", "learning_rate", "loss", "position", "aligned", "bone", "velocity", "contact")
+STAGE = "lifter"
+FREE = ("data", "steps", "decay")  # what a run may be resumed with anew
+LOSSES = ("loss", "position", "aligned", "bone", "velocity", "contact")
 
 
 @dataclass(frozen=True)
 class Options:
-    """Everything that a training run depends on."""
+    """Everything that is learnt depends on, but seed and precision."""
 
     data: Path
-    out: Path = Path("runs/videopose3d")
     steps: int = 10_000  # an hour and a half on two CPU cores that compute in bf16
     warmup: int = 300
     decay: int = 6_500  # the last steps, over which the learning rate falls to zero
@@ -54,29 +54,13 @@ class Options:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     average: float = 0.999  # of the weights, per step
-    device: str = "auto"
-    devices: int = 1  # processes, each with a GPU, or a core of a CPU, and its share of the batch
-    precision: str = "bf16-mixed"
-    threads: int = 0  # of PyTorch on a CPU; 0: its own choice
-    seed: int = 0
-    resume: bool = False
-    save_minutes: float = 3.0
-    log_every: int = 100
-
-
-class Made(NamedTuple):
-    """The file with the weights, and the program's commit when the run began."""
-
-    weights: Path
-    commit: str | None
 
 
 def small(options: Options) -> Options:
     """The same in seconds, to see that it runs."""
     return replace(
-        options, steps=30, warmup=5, decay=10, batch=8, frames=16, widths=(3, 3), channels=64, precision="32-true",
-        average=0.9, log_every=10, acted=0.0,
-    )  # fmt: skip
+        options, steps=30, warmup=5, decay=10, batch=8, frames=16, widths=(3, 3), channels=64, average=0.9, acted=0.0
+    )
 
 
 def build(options: Options) -> SightedModel:
@@ -84,91 +68,74 @@ def build(options: Options) -> SightedModel:
     return SightedModel(options.widths, options.channels, options.dropout)
 
 
-def train(options: Options, progress: Callable[[int, float], None] | None = None) -> Made | None:
-    """Train, and leave `last.pt` (to resume), `log.csv` and `average.pt` (the weights that count) in `options.out`.
+def train(options: Options, run: Run) -> Path:
+    """Train, and leave what a run of the program needs: weights and their card, see `training.publish`.
 
-    `progress` is called with the step and the mean loss since the last call. Returns what was made; None
-    in all processes but the first.
+    Besides `lifter.bin`, the weights as the papers' recipes leave them; `lifter.csv`, the log; and `lifter.last.pt`,
+    from which a run goes on, also one that came to its end, with more steps. Returns the path of the first.
 
     Raises:
         InputError: the data cannot be used, there is nothing to resume, or the run was begun with other options.
         KeyboardInterrupt: after Ctrl-C, which saves.
-        UsageError: no two outputs in a window, between which there is a step over time.
+        UsageError: no such device, or no two outputs in a window, between which there is a step over time.
     """
     if options.frames <= options.stride:
         what = f"of {options.frames} frames only one is an output with a stride of {options.stride}"
         raise UsageError(what, "steps over time need two", "--set frames, more than --set stride")
     mocap = load_mocap(options.data)
     if options.acted:
-        mocap = joined(mocap, procedural(mocap.fps, options.seed), options.acted)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    strategy = "ddp" if options.devices > 1 else "auto"
-    fabric = Fabric(accelerator=options.device, devices=options.devices, strategy=strategy, precision=options.precision)
-    fabric.launch()
-    torch.manual_seed(options.seed)
+        mocap = joined(mocap, procedural(mocap.fps, run.seed), options.acted)
+    fabric = start(run, [STAGE])
+    torch.manual_seed(run.seed)
     model = build(options)
-    average = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(options.average), use_buffers=True
-    ).to(fabric.device)
+    averaging = torch.optim.swa_utils.get_ema_multi_avg_fn(options.average)
+    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=averaging, use_buffers=True).to(fabric.device)
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=options.weight_decay, fused=True)
     model, optimiser = fabric.setup(model, optimiser)
-    generator = torch.Generator(fabric.device)
-    generator.manual_seed(options.seed + 1000 * fabric.global_rank)
+    generator = torch.Generator(fabric.device).manual_seed(run.seed + 1000 * fabric.global_rank)
     views = Views(mocap.to(fabric.device), options.frames, model.receptive_field, generator)
-    state = {"model": model, "average": average, "optimiser": optimiser, "step": 0, "random": None}
-    state["sums"] = torch.zeros(len(COLUMNS) - 3, device=fabric.device)  # of the losses since the last line of the log
-    state |= {"options": recipe(options), "commit": commit()}
-    options.out.mkdir(parents=True, exist_ok=True)
-    if options.resume:
-        _resume(fabric, options, state, generator)
-    _loop(fabric, options, state, views, progress)
-    if not fabric.is_global_zero:
-        return None
-    weights = options.out / "average.pt"
-    torch.save(average.module.state_dict(), weights)
-    return Made(weights, state["commit"])
+    about = described("videopose3d", STAGE, options, run)
+    state = {"model": model, "average": average, "optimiser": optimiser, "step": 0, "seconds": 0.0, "random": None}
+    state |= about | {"sums": torch.zeros(len(LOSSES), device=fabric.device), "commit": commit()}
+    if run.resume:
+        _resume(fabric, run.last(STAGE), state, about, generator)
+    _steps(fabric, options, run, state, views)
+    if fabric.is_global_zero:
+        _finish(run, state)
+    fabric.barrier()
+    return run.done(STAGE)
 
 
-def _resume(fabric: Fabric, options: Options, state: dict, generator: torch.Generator) -> None:
-    path = options.out / "last.pt"
+def _resume(fabric: Fabric, path: Path, state: dict, about: dict[str, Any], generator: torch.Generator) -> None:
     if not path.is_file():
-        raise InputError(f"nothing to resume in {options.out}", "there is no last.pt", "start without --resume")
-    now, then = state["options"], torch.load(path, map_location="cpu", weights_only=True, mmap=True)["options"]
-    other = [f"{key} was {then[key]}" for key in then if key not in GROWING and now.get(key) != then[key]]
-    if other:
-        raise InputError(f"cannot resume {path}", f"other options: {', '.join(other)}", "those, or another --out")
+        raise InputError(f"nothing to resume in {path.parent}", f"no {path.name}", "leave --resume away")
+    check(path, about, FREE)
     fabric.load(path, state, weights_only=True)
-    state["options"] = now
+    state |= about
     if len(state["random"]) != fabric.world_size:
         raise InputError(f"cannot resume {path}", f"it was made by {len(state['random'])} processes", "use as many")
     generator.set_state(state["random"][fabric.global_rank].cpu().clone())
 
 
-def _loop(
-    fabric: Fabric, options: Options, state: dict, views: Views, progress: Callable[[int, float], None] | None
-) -> None:
+def _steps(fabric: Fabric, options: Options, run: Run, state: dict, views: Views) -> None:
     """Step until `options.steps`, logging and saving on the way; Ctrl-C saves and ends."""
     state["model"].train()
-    due, began = False, time.monotonic()
-    saved = began
-    with Interrupt(fabric.is_global_zero) as interrupt:
+    began = saved = time.monotonic()
+    before, table = state["seconds"], run.table(STAGE)
+    journal = closing(Journal(table, state["step"], run.tensorboard)) if fabric.is_global_zero else nullcontext()
+    with journal as rows, Interrupt(fabric.is_global_zero) as interrupt:
         while state["step"] < options.steps:
             rate = learning_rate(options, state["step"])
             state["sums"] += _step(fabric, options, state, views, rate)
             state["step"] += 1
-            if state["step"] % options.log_every == 0:
-                means = fabric.all_reduce(state["sums"] / options.log_every).tolist()
-                state["sums"].zero_()
-                if fabric.is_global_zero:
-                    _log(options, (state["step"], round(time.monotonic() - began, 1), rate, *means))
-                if fabric.is_global_zero and progress:
-                    progress(state["step"], means[0])
-                due = fabric.broadcast(time.monotonic() - saved > 60 * options.save_minutes)
-            (stop,) = agreed(fabric, interrupt.asked)
+            state["seconds"] = before + time.monotonic() - began
+            if state["step"] % run.log_every == 0:
+                _log(fabric, run, state, rate, rows)
+            stop, due = agreed(fabric, interrupt.asked, time.monotonic() - saved >= 60 * run.save_minutes)
             if stop or due or state["step"] == options.steps:
-                _save(fabric, options, state, views.generator)
-                due, saved = False, time.monotonic()
+                state["random"] = fabric.all_gather(views.generator.get_state()).reshape(fabric.world_size, -1)
+                save(fabric, run.last(STAGE), state)
+                saved = time.monotonic()
             if stop:
                 raise KeyboardInterrupt
 
@@ -185,10 +152,30 @@ def _step(fabric: Fabric, options: Options, state: dict, views: Views, rate: flo
     return torch.stack([part.detach() for part in losses])
 
 
+def _log(fabric: Fabric, run: Run, state: dict, rate: float, journal: Journal | None) -> None:
+    """Means since the last row."""
+    means = fabric.all_reduce(state["sums"] / run.log_every).tolist()
+    state["sums"].zero_()
+    if journal:
+        row = {"seconds": round(state["seconds"], 1), "learning_rate": rate}
+        journal.write(state["step"], row | dict(zip(LOSSES, means, strict=True)))
+        if run.progress:
+            run.progress(STAGE, state["step"], means[0])
+
+
+def _finish(run: Run, state: dict) -> None:
+    model = state["average"].module.cpu()
+    about = {key: state[key] for key in ("recipe", "stage", "config", "commit")}
+    with atomic(run.done(STAGE)) as temporary:
+        torch.save({"model_pos": model.state_dict()} | about, temporary)
+    told = {key: value for key, value in state["config"].items() if key != "data"}
+    publish(model, run.out, told | {"devices": len(state["random"]), "commit": state["commit"]})
+
+
 def learning_rate(options: Options, step: int) -> float:
-    """Linear rise, plateau, linear fall to zero."""
+    """Linear rise, plateau, linear fall to zero; a run that is shorter than `decay` falls all the time."""
     rise = (step + 1) / options.warmup
-    fall = (options.steps - step) / options.decay
+    fall = (options.steps - step) / min(options.decay, options.steps)
     return options.learning_rate * min(1.0, rise, fall)
 
 
@@ -226,51 +213,4 @@ def aligned(joints: Tensor, truth: Tensor) -> Tensor:
     return (scale[:, None, None] * (moved @ rotation) - fixed).norm(dim=-1).mean()
 
 
-def _save(fabric: Fabric, options: Options, state: dict, generator: torch.Generator) -> None:
-    state["sums"] = fabric.all_reduce(state["sums"])
-    state["random"] = fabric.all_gather(generator.get_state()).reshape(fabric.world_size, -1)
-    temporary = options.out / "last.tmp"
-    fabric.save(temporary, state)
-    if fabric.is_global_zero:
-        temporary.replace(options.out / "last.pt")
-
-
-def _log(options: Options, row: tuple[float, ...]) -> None:
-    path = options.out / "log.csv"
-    fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        if fresh:
-            writer.writerow(COLUMNS)
-        writer.writerow([f"{value:.6g}" for value in row])
-
-
-def main(
-    data: Path,
-    out: Path,
-    steps: int | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = False,
-    tiny: bool = False,
-    settings: Sequence[str] = (),
-) -> Path:
-    """The command `train videopose3d`: train, then leave the weights in `out` as a run needs them, with their card.
-
-    `settings` are `name=value` changes of the options. Returns `out`.
-
-    Raises:
-        InputError: the data cannot be used, or there is nothing to resume.
-        UsageError: settings that are not among the options.
-    """
-    options = Options(data=data, out=out, device=device, seed=seed, resume=resume)
-    options = small(options) if tiny else options
-    if steps:
-        options = replace(options, steps=steps, decay=min(options.decay, max(1, steps // 3)))
-    options = changed(options, settings)
-    made = train(options, lambda step, mean: log.info("step %d of %d: loss %.4f", step, options.steps, mean))
-    if made:
-        model = build(options)
-        model.load_state_dict(torch.load(made.weights, weights_only=True, map_location="cpu"))
-        publish(model, out, options, made_by=made.commit)
-    return out
+main = partial(command, Options, small, train, precision="bf16-mixed")
