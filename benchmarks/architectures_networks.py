@@ -91,8 +91,10 @@ def _temporal(widths: tuple[int, ...], channels: int) -> TemporalModel:
     return TemporalModel(len(INPUT), 3, len(BODY), widths, channels, dropout=0.0, extra_out=CONTACTS)
 
 
-def _sighted(title: str, widths: tuple[int, ...], channels: int, **training: int) -> Candidate:
-    return Candidate(title, partial(SightedModel, widths, channels), lambda n, x, stride: n(x, stride), **training)
+def _sighted(title: str, widths: tuple[int, ...], features: int, summary: int, **training: int) -> Candidate:
+    return Candidate(
+        title, partial(SightedModel, widths, features, summary), lambda n, x, stride: n(x, stride), **training
+    )
 
 
 CANDIDATES = {
@@ -110,9 +112,10 @@ CANDIDATES = {
         lambda: DSTformer(64, 2, 3, 8, 64, WINDOW, len(INPUT)), _dstformer,
         field=1, frames=WINDOW, stride=3, batch=32, learning_rate=5e-4, clip=WINDOW,
     ),
-    "narrow": _sighted("ours, 256 channels", (3, 3, 3, 1, 1, 1), 256),
-    "512": _sighted("ours, 512 channels", (3, 3, 3, 1, 1, 1), 512),
-    "every-frame": _sighted("ours, 512 channels, trained on every frame", (3, 3, 3, 1, 1, 1), 512, stride=1, batch=64),
-    "long": _sighted("ours, 512 channels, 81 frames", (3, 3, 3, 3, 1, 1), 512, field=81, batch=160),
-    "default": _sighted("ours, 768 channels (the default)", (3, 3, 3, 1, 1, 1), 768),
+    "narrow": _sighted("ours, 27 frames, 32 features, summary 128", (9, 3, 1, 1), 32, 128),
+    "short": _sighted("ours, 27 frames, 48 features, summary 256", (9, 3, 1, 1), 48, 256, batch=128),
+    "every-frame": _sighted("the same, trained on every frame", (9, 3, 1, 1), 48, 256, stride=1, batch=32),
+    "default": _sighted(
+        "ours, 81 frames, 64 features, summary 384 (the default)", (9, 3, 3, 1, 1, 1), 64, 384, field=81, batch=128,
+    ),
 }  # fmt: skip

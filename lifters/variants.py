@@ -66,8 +66,7 @@ def _videopose3d(state: State) -> Variant:
 
 
 def _sighted(state: State) -> Variant:
-    inner = {name.removeprefix("temporal."): value for name, value in state.items()}
-    facts = {key: value for key, value in _videopose3d(inner).facts.items() if key in ("widths", "frames", "channels")}
+    facts: Facts = {"features": state["norm.weight"].shape[0], "summary": state["blocks.0.gather.weight"].shape[0]}
     return Variant("videopose3d-open", "this project's own lifter, which runs as its ONNX file", facts)
 
 
@@ -121,7 +120,7 @@ _SEM = "encoder.fc_1.weight"
 _TABLE: tuple[tuple[tuple[str, ...], Callable[[State], Variant]], ...] = (
     (("LocalLayer_Torso.expand_conv.weight", "LocalLayer_Torso.shrink.weight"), _rie),
     (("expand_conv.weight", "shrink.weight"), _videopose3d),
-    (("temporal.expand_conv.weight", "temporal.shrink.weight"), _sighted),
+    (("embed.weight", "blocks.0.gather.weight", "norm.weight", "head.weight"), _sighted),
     (("mask_token", "Transformer.pos_embedding", _SEM), _pstmo_masked),
     (("Transformer_reduce.model.pos_embedding_1", "Transformer.pos_embedding", _SEM, "fcn.1.weight"), _pstmo),
     (("post_refine.0.weight",), _pstmo_refine),

@@ -189,10 +189,10 @@ def test_grid_covers_the_times_and_lines_survive(fps, frames, seed):
 
 def test_file_computes_what_the_network_computes(tmp_path):
     torch.manual_seed(0)
-    net = SightedModel((3, 5, 1), 32).eval()
-    for name, value in net.named_buffers():
-        if "running" in name:
-            value.copy_(torch.rand_like(value) + 0.5)
+    net = SightedModel((3, 5, 1), 16, 32).eval()
+    for value in net.parameters():
+        if value.ndim < 2:  # norms and biases that are not 1 and 0
+            value.data.uniform_(0.5, 1.5)
     facts = export(net, tmp_path, "net")
     small = VideoPose3D(tmp_path / str(facts["file"]))
     assert small.receptive_field == net.receptive_field == 15
@@ -214,7 +214,7 @@ def test_committed_files_agree(lifter):
     path = ROOT / "checkpoints" / facts.details["safetensors_file"]
     assert sha256(path) == facts.details["safetensors_sha256"]
     assert path.stat().st_size < 40e6
-    net = SightedModel(tuple(facts.details["filter_widths"]), facts.details["channels"]).eval()
+    net = SightedModel(*(facts.details[key] for key in ("filter_widths", "features", "summary"))).eval()
     net.load_state_dict(load_file(path))
     assert lifter.receptive_field == facts.details["receptive_field"] == net.receptive_field
     x = np.random.default_rng(0).normal(size=(1, 60, len(JOINTS), 3)).astype(np.float32)

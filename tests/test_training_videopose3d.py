@@ -172,7 +172,7 @@ def test_learns_and_is_deterministic(recorded, tmp_path):
         rows = [float(row["loss"]) for row in csv.DictReader(file)]
     assert len(rows) == 3 and rows[-1] < 0.8 * rows[0]
     other = run(recorded, tmp_path / "c", seed=1)
-    assert not torch.equal(first["temporal.shrink.weight"], other["temporal.shrink.weight"])
+    assert not torch.equal(first["head.weight"], other["head.weight"])
 
 
 def test_resumed_run_is_the_same_run(recorded, tmp_path):
@@ -212,7 +212,7 @@ def test_nothing_to_resume(recorded, tmp_path):
 
 def test_a_run_goes_on_with_its_own_options_only(recorded, tmp_path):
     run(recorded, tmp_path)
-    for other in ({"seed": 1}, {"learning_rate": 9.0}, {"channels": 32}):
+    for other in ({"seed": 1}, {"learning_rate": 9.0}, {"features": 32}):
         with pytest.raises(InputError, match=f"it has {next(iter(other))} "):
             run(recorded, tmp_path, resume=True, **other)
     run(recorded, tmp_path, resume=True, steps=32)

@@ -15,16 +15,18 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save
 
-from lifters.networks.sighted import BODY, CONTACTS, INPUT, SAME, SightedModel
+from lifters.networks.sighted import BODY, CONTACTS, FEET, INPUT, SAME, Block, SightedModel
 from pipeline.files import atomic
 
 OPSET = 17
+END = np.iinfo(np.int64).max
 
 
 class _Graph:
     """Nodes and constants in the order in which they are added."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: dict[str, torch.Tensor]) -> None:
+        self.state = state
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
@@ -42,63 +44,74 @@ class _Graph:
         stored = self.constant(f"{name}.half", value.numpy().astype(np.float16))
         return self.node("Cast", stored, output=name, to=TensorProto.FLOAT)
 
+    def norm(self, name: str, x: str) -> str:
+        parts = [self.constant(f"{name}.{part}", self.state[f"{name}.{part}"].numpy()) for part in ("weight", "bias")]
+        return self.node("LayerNormalization", x, *parts, axis=-1, epsilon=1e-5)
+
+    def linear(self, name: str, x: str) -> str:
+        product = self.node("MatMul", x, self.weight(f"{name}.weight", self.state[f"{name}.weight"].T))
+        return self.node("Add", product, self.constant(f"{name}.bias", self.state[f"{name}.bias"].numpy()))
+
+    def per_joint(self, name: str, x: str) -> str:
+        """(26,B,T,C) times (26,1,C,C') and more."""
+        product = self.node("MatMul", x, self.weight(f"{name}.weight", self.state[f"{name}.weight"][:, None]))
+        bias = self.constant(f"{name}.bias", self.state[f"{name}.bias"][:, None].numpy())
+        return self.node("Add", product, bias)
+
     def crop(self, x: str, first: int, last: int, axis: int) -> str:
         limits = [np.array([value], np.int64) for value in (first, last, axis)]
         names = [self.constant(f"crop_{len(self.nodes)}_{i}", value) for i, value in enumerate(limits)]
         return self.node("Slice", x, *names)
+
+    def neighbours(self, x: str, width: int, dilation: int) -> str:
+        """Frames `dilation` apart side by side, for every frame that has them all."""
+        if width == 1:
+            return x
+        lost = (width - 1) * dilation
+        shifted = [self.crop(x, k * dilation, k * dilation - lost or END, 2) for k in range(width)]
+        return self.node("Concat", *shifted, axis=3)
 
     def reshape(self, x: str, *shape: int) -> str:
         return self.node("Reshape", x, self.constant(f"shape_{len(self.nodes)}", np.array(shape, np.int64)))
 
 
 def halve(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Floats of a state dict in 16 bits, except the running variances and means, which need their range."""
-    small = {name: tensor.half() for name, tensor in state.items() if tensor.ndim > 1 and tensor.is_floating_point()}
+    """Matrices of a state dict in 16 bits, the few other numbers as they are."""
+    small = {name: tensor.half() for name, tensor in state.items() if name.endswith("weight") and tensor.ndim > 1}
     return {name: tensor.contiguous() for name, tensor in (state | small).items()}
 
 
 def onnx_model(model: SightedModel) -> onnx.ModelProto:
     """The network as ONNX: keypoints (B,T,26,3) -> joints (B,T',23,3), extra (B,T',4); batch and time are free."""
-    graph, state = _Graph(), {name: tensor.detach().float() for name, tensor in model.state_dict().items()}
-    temporal = model.temporal
-
-    def convolve(x: str, name: str, dilation: int = 1) -> str:
-        return graph.node("Conv", x, graph.weight(name, state[f"temporal.{name}"]), dilations=[dilation])
-
-    def activate(x: str, name: str) -> str:
-        parts = [graph.constant(f"{name}.{p}", state[f"temporal.{name}.{p}"].numpy()) for p in _NORM]
-        return graph.node("Relu", graph.node("BatchNormalization", x, *parts, epsilon=1e-5))
-
-    x = graph.node("Transpose", graph.reshape("keypoints", 0, 0, 3 * len(INPUT)), perm=[0, 2, 1])
-    x = activate(convolve(x, "expand_conv.weight"), "expand_bn")
-    dilation = temporal.widths[0]
-    for i, width in enumerate(temporal.widths[1:]):
-        y = activate(convolve(x, f"layers_conv.{2 * i}.weight", dilation), f"layers_bn.{2 * i}")
-        y = activate(convolve(y, f"layers_conv.{2 * i + 1}.weight"), f"layers_bn.{2 * i + 1}")
-        margin = (width - 1) * dilation // 2
-        if margin:
-            x = graph.crop(x, margin, -margin, 2)
-        x = graph.node("Add", x, y)
-        dilation *= width
-    bias = graph.constant("shrink.bias", state["temporal.shrink.bias"].numpy())
-    x = graph.node("Conv", x, graph.weight("shrink.weight", state["temporal.shrink.weight"]), bias)
-    _outputs(graph, graph.node("Transpose", x, perm=[0, 2, 1]), (model.receptive_field - 1) // 2)
+    graph = _Graph({name: tensor.detach().float() for name, tensor in model.state_dict().items()})
+    x = graph.neighbours(graph.node("Transpose", "keypoints", perm=[2, 0, 1, 3]), model.widths[0], 1)
+    x = graph.per_joint("embed", x)
+    for number, block in enumerate(model.blocks):
+        x = _block(graph, f"blocks.{number}", x, block, model.features)
+    x = graph.per_joint("head", graph.norm("norm", x))
+    _outputs(graph, graph.node("Transpose", x, perm=[1, 2, 0, 3]), (model.receptive_field - 1) // 2)
     return _finish(graph)
 
 
+def _block(graph: _Graph, name: str, x: str, block: Block, features: int) -> str:
+    flat = graph.reshape(graph.node("Transpose", graph.norm(f"{name}.before", x), perm=[1, 2, 0, 3]), 0, 0, -1)
+    shared = graph.linear(f"{name}.spread", graph.node("Relu", graph.linear(f"{name}.gather", flat)))
+    shared = graph.reshape(shared, 0, 0, len(INPUT), features)
+    x = graph.node("Add", x, graph.node("Transpose", shared, perm=[2, 0, 1, 3]))
+    y = graph.neighbours(graph.norm(f"{name}.between", x), block.width, block.dilation)
+    y = graph.per_joint(f"{name}.down", graph.node("Relu", graph.per_joint(f"{name}.up", y)))
+    return graph.node("Add", graph.crop(x, block.margin, -block.margin, 2) if block.margin else x, y)
+
+
 def _outputs(graph: _Graph, x: str, margin: int) -> None:
-    """What the last layer says (B,T',3*23+4+23) -> the joints with the sight of the middle frames, and the contacts."""
-    joints = 3 * len(BODY)
-    added = graph.reshape(graph.crop(x, 0, joints, 2), 0, 0, len(BODY), 3)
-    graph.node("Identity", graph.crop(x, joints, joints + CONTACTS, 2), output="extra")
-    worth = graph.reshape(graph.crop(x, joints + CONTACTS, joints + CONTACTS + len(BODY), 2), 0, 0, len(BODY), 1)
-    same, places = graph.constant("same", np.array(SAME)), graph.constant("places", np.array([1, 1, 0], np.float32))
-    seen = graph.node("Gather", graph.crop("keypoints", margin, -margin, 1) if margin else "keypoints", same, axis=2)
-    sight = graph.node("Mul", graph.node("Mul", seen, places), worth)
-    graph.node("Add", added, sight, output="joints")
-
-
-_NORM = ("weight", "bias", "running_mean", "running_var")
+    """What the last layer says (B,T',26,5) -> the joints with the sight of the middle frames, and the contacts."""
+    body = graph.node("Gather", x, graph.constant("same", np.array(SAME)), axis=2)
+    feet = graph.node("Gather", x, graph.constant("feet", np.array(FEET)), axis=2)
+    graph.node("Squeeze", graph.crop(feet, 4, 5, 3), graph.constant("last", np.array([3])), output="extra")
+    seen = graph.node("Gather", graph.crop("keypoints", margin, -margin, 1) if margin else "keypoints", "same", axis=2)
+    places = graph.constant("places", np.array([1, 1, 0], np.float32))
+    sight = graph.node("Mul", graph.node("Mul", seen, places), graph.crop(body, 3, 4, 3))
+    graph.node("Add", graph.crop(body, 0, 3, 3), sight, output="joints")
 
 
 def _finish(graph: _Graph) -> onnx.ModelProto:

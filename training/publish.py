@@ -29,7 +29,8 @@ output_skeleton = "h36m-23"
 normalisation = "person-centred rays, virtual camera, apparent size (lifters/normalise.py), 30 frames/s"
 receptive_field = {field}
 filter_widths = {widths}
-channels = {channels}
+features = {features}
+summary = {summary}
 
 # The same numbers with the state dict's names, for training.
 safetensors_file = "{safetensors_file}"
@@ -64,8 +65,8 @@ def publish(model: SightedModel, folder: Path, told: Mapping[str, Any], name: st
     """
     facts = export(model, folder, name)
     text = CARD.format(
-        name=name, field=model.receptive_field, widths=list(model.temporal.widths),
-        channels=model.temporal.expand_bn.num_features, trained_on=trained_on(told["acted"]),
+        name=name, field=model.receptive_field, widths=list(model.widths), features=model.features,
+        summary=model.summary, trained_on=trained_on(told["acted"]),
         training="\n".join(f"{key} = {_toml(value)}" for key, value in told.items() if value is not None), **facts,
     )  # fmt: skip
     card = folder / "cards" / f"{name}.toml"
