@@ -78,7 +78,6 @@ def fit(samples: Sequence[Sample]) -> dict[str, Any]:
         row |= _in_time(clips, part, scale)
     spread["score"] = _scores(clips, rows)
     seconds = sum(len(sample.rays) for sample in samples) / FPS
-    missing = [~np.isfinite(sample.rays[:, : len(SEEN)]).any((1, 2)) for sample in samples]
     whole = sum(int((legs & arms).sum()) for legs, arms in exchanges)
     swaps = [legs | arms for legs, arms in exchanges]
     return {
@@ -88,7 +87,6 @@ def fit(samples: Sequence[Sample]) -> dict[str, Any]:
         "correlation": _correlation(clips),
         "spread": spread,
         "exchanged": _spells(swaps, seconds) | {"whole": whole / max(1, sum(int(s.sum()) for s in swaps))},
-        "lost": _spells(missing, seconds),
     }
 
 
