@@ -24,14 +24,7 @@ LEANS: dict[str, tuple[str, ...]] = {
     "wrist": ("elbow", "hand"), "hand": ("wrist", "elbow"), "hip": ("other_hip", "knee", "thorax"),
     "knee": ("hip", "ankle"), "ankle": ("knee", "heel", "toe"), "heel": ("ankle", "toe"), "toe": ("heel", "ankle"),
 }  # fmt: skip
-OFFSET = (
-    "nose",
-    "ear",
-    "shoulder",
-    "hip",
-    "heel",
-    "toe",
-)  # parts that an offset along the body's axes describes better
+OFFSET = ("nose", "ear", "shoulder", "hip", "heel", "toe")  # described better by an offset along the body's axes
 PRIOR = {"mix": 0.2, "offset": 0.05, "noise": 0.02}  # what is usual: weights, metres, heights
 GROSS = 0.1  # heights: larger errors do not count for the place that the detector believes in
 CLEAR = 0.03  # heights: sides are exchanged where that brings joints nearer by at least this, and by half
