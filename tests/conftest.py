@@ -1,5 +1,7 @@
 """What several test files share."""
 
+from functools import cache
+
 import pytest
 from clips import write
 
@@ -38,3 +40,20 @@ def h36m(tmp_path_factory):
     import acted
 
     return acted.write_human36m(tmp_path_factory.mktemp("h36m"), seconds=1.0, takes=1)
+
+
+@pytest.fixture(scope="module")
+def make_lifter(tmp_path_factory):
+    """The lifter of a released file, loaded once for each set of options."""
+    from released_files import FILES, write
+
+    from pipeline.choices import lifter_class
+
+    folder = tmp_path_factory.mktemp("released")
+
+    @cache
+    def lifter(name, kind=None, flip=True):
+        path = write(folder, name)
+        return lifter_class(kind or FILES[name][0], path)(weights=path, flip=flip)
+
+    return lifter
