@@ -48,6 +48,9 @@ class Convention:
     rate: float = 50.0
 
 
+COCO = Convention("coco-17")
+
+
 class SequenceLifter(ABC):
     """Lifts tracks of any skeleton with COCO's or Human3.6M's joints into h36m-17.
 

@@ -23,6 +23,17 @@ def whole(tmp_path_factory):
     }
 
 
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    """A film of one walking actor, one second."""
+    from studio.scenes import build
+    from studio.write import write as render
+
+    path = tmp_path_factory.mktemp("clip") / "walk.mp4"
+    render(build("walk", size=(320, 240), duration=1.0, fps=12), path)
+    return path
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """PyTorch on one thread: small networks are no faster on more."""
