@@ -53,8 +53,8 @@ class PSTMOLifter(SequenceLifter):
         )
 
     def _clock(self, own: Array) -> tuple[Array, int]:
-        """At 25 frames per second every frame of a window is there; else 50, of which it has every second."""
-        if self.convention is MPI:
+        """Where every second frame is left out, a clip of half the rate has just those that a window takes."""
+        if self.convention.keypoints == MPI.keypoints:
             return super()._clock(own)
         step = self.options.get("temporal_step", STEP)
         if grid(own, self.convention.rate / step) is own:
