@@ -56,8 +56,9 @@ def run(
     raise typer.Exit(run_command(sources or [], options, json=json, quiet=quiet))
 
 
-@app.command()
+@app.command(add_help_option=False)
 def train(
+    context: typer.Context,
     recipe: Annotated[
         str | None, typer.Argument(help="videopose3d, videopose3d-h36m, videopose3d-semi, rie, pstmo, motionbert.")
     ] = None,
@@ -82,11 +83,18 @@ def train(
         list[str] | None, typer.Option("--set", help="name=value of one of the recipe's options; may be repeated.")
     ] = None,
     check: Annotated[Path | None, typer.Option(help="Say what a data file or folder holds, and train nothing.")] = None,
+    help: Annotated[bool, typer.Option("--help", help="Show this; with a RECIPE what --set changes in it.")] = False,
 ) -> None:
-    """Train a lifter's weights."""
-    from pipeline.command import check_command, train_command
+    """Train a lifter's weights. `train RECIPE --help` lists what --set changes."""
+    if help and recipe is None:
+        print(context.get_help())
+        raise typer.Exit()
+    from pipeline.command import check_command, recipe_help, train_command
     from pipeline.errors import UsageError
 
+    if help:
+        print(recipe_help(recipe))
+        raise typer.Exit()
     if check is not None:
         raise typer.Exit(check_command(check))
     if recipe is None or data is None:

@@ -92,7 +92,7 @@ def describe(samples: Sequence[Sample], table: dict[str, Any]) -> str:
         if any(row["offset"]):
             leans = f"left, up, forward {', '.join(f'{1000 * v:+.0f}' for v in row['offset'])} mm; {leans}"
         lines.append(f"| {part} | " + " | ".join(f"{v:.3g}" for v in values) + f" | {leans} |")
-    lines += ["", *(f"{name}: {table[name]}" for name in ("spread", "exchanged", "lost"))]
+    lines += ["", *(f"{name}: {table[name]}" for name in ("spread", "exchanged"))]
     return "\n".join(lines)
 
 

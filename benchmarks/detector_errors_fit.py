@@ -24,14 +24,7 @@ LEANS: dict[str, tuple[str, ...]] = {
     "wrist": ("elbow", "hand"), "hand": ("wrist", "elbow"), "hip": ("other_hip", "knee", "thorax"),
     "knee": ("hip", "ankle"), "ankle": ("knee", "heel", "toe"), "heel": ("ankle", "toe"), "toe": ("heel", "ankle"),
 }  # fmt: skip
-OFFSET = (
-    "nose",
-    "ear",
-    "shoulder",
-    "hip",
-    "heel",
-    "toe",
-)  # parts that an offset along the body's axes describes better
+OFFSET = ("nose", "ear", "shoulder", "hip", "heel", "toe")  # described better by an offset along the body's axes
 PRIOR = {"mix": 0.2, "offset": 0.05, "noise": 0.02}  # what is usual: weights, metres, heights
 GROSS = 0.1  # heights: larger errors do not count for the place that the detector believes in
 CLEAR = 0.03  # heights: sides are exchanged where that brings joints nearer by at least this, and by half
@@ -78,7 +71,6 @@ def fit(samples: Sequence[Sample]) -> dict[str, Any]:
         row |= _in_time(clips, part, scale)
     spread["score"] = _scores(clips, rows)
     seconds = sum(len(sample.rays) for sample in samples) / FPS
-    missing = [~np.isfinite(sample.rays[:, : len(SEEN)]).any((1, 2)) for sample in samples]
     whole = sum(int((legs & arms).sum()) for legs, arms in exchanges)
     swaps = [legs | arms for legs, arms in exchanges]
     return {
@@ -88,7 +80,6 @@ def fit(samples: Sequence[Sample]) -> dict[str, Any]:
         "correlation": _correlation(clips),
         "spread": spread,
         "exchanged": _spells(swaps, seconds) | {"whole": whole / max(1, sum(int(s.sum()) for s in swaps))},
-        "lost": _spells(missing, seconds),
     }
 
 

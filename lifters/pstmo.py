@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lifters.resample import grid
-from lifters.sequence import Convention, SequenceLifter, by_name
+from lifters.sequence import COCO, Convention, SequenceLifter, by_name
 from pipeline.results import Array
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-WILD = Convention("coco-17")
 # Its sequences have 25 or 50 frames per second, and no frame is left out: the slower ones are the rule in the test set.
 MPI = Convention("mpi-inf-3dhp-17", "mpi-inf-3dhp-17", metres=0.001, rate=25.0)
 STEP = 2  # the paper's temporal down-sampling of 50 frames per second: a window has every second frame
@@ -33,7 +32,7 @@ class PSTMOLifter(SequenceLifter):
     batch = 16  # windows computed at once, which bounds the memory; the numbers do not depend on it
 
     def _convention(self) -> Convention:
-        return by_name(self.told, ("wild|coco", WILD), ("3dhp", MPI))
+        return by_name(self.told, ("wild|coco", COCO), ("3dhp", MPI))
 
     def _build(self, state: dict[str, Tensor]) -> nn.Module:
         from lifters.networks.pstmo import PSTMO, STRIDES
@@ -54,8 +53,8 @@ class PSTMOLifter(SequenceLifter):
         )
 
     def _clock(self, own: Array) -> tuple[Array, int]:
-        """At 25 frames per second every frame of a window is there; else 50, of which it has every second."""
-        if self.convention is MPI:
+        """Where every second frame is left out, a clip of half the rate has just those that a window takes."""
+        if self.convention.keypoints == MPI.keypoints:
             return super()._clock(own)
         step = self.options.get("temporal_step", STEP)
         if grid(own, self.convention.rate / step) is own:

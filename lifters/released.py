@@ -73,12 +73,14 @@ def read_state(path: Path) -> dict[str, State]:
 def read_options(path: Path) -> dict[str, Any]:
     """The options of the recipe that a file of this project's own training names; of other files, nothing.
 
+    Besides, `fps`: frames per second of the data, None where the file does not tell.
+
     Raises:
         MissingError, InputError: as `read_state`.
     """
     loaded = _read(path)
     ours = isinstance(loaded, Mapping) and isinstance(loaded.get("config"), Mapping) and "recipe" in loaded
-    return dict(loaded["config"]) if ours else {}
+    return dict(loaded["config"]) | {"fps": loaded.get("fps")} if ours else {}
 
 
 def read_network(path: Path, name: str = "") -> State:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,9 @@ class Convention:
     rate: float = 50.0
 
 
+COCO = Convention("coco-17")
+
+
 class SequenceLifter(ABC):
     """Lifts tracks of any skeleton with COCO's or Human3.6M's joints into h36m-17.
 
@@ -77,7 +80,8 @@ class SequenceLifter(ABC):
         self.file, self.flip = Path(weights), flip
         state, self.options = read_network(self.file), read_options(self.file)
         self.variant = _fitting(recognise(state), self.name, self.file)
-        self.convention = self._convention()
+        told = self.options.get("fps")
+        self.convention = replace(self._convention(), rate=told) if told else self._convention()
         try:
             network = self._build(state)
         except ValueError as error:
@@ -94,6 +98,7 @@ class SequenceLifter(ABC):
             "network": str(self.variant),
             "keypoints": self.convention.keypoints,
             "joints": self.convention.joints,
+            "rate": f"{self.convention.rate:g} frames per second",
             "device": self.device,
         }
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lifters.sequence import Convention, SequenceLifter, by_name, pad_ends
+from lifters.sequence import COCO, Convention, SequenceLifter, by_name, pad_ends
 from pipeline.results import Array, Camera
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-COCO = Convention("coco-17")
 HUMANEVA = Convention("coco-17", "humaneva-15", rate=60.0)
 JOINTS_IN = 17
 

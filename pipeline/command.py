@@ -85,21 +85,33 @@ def train_command(recipe: str, data: Path, out: Path | None, **choices: Any) -> 
         InputError: data that cannot be used, or nothing to resume.
         MissingError: PyTorch or its company is not installed.
     """
-    from pipeline.choices import choose
-    from training import RECIPES
-
-    try:
-        main = choose("recipe", recipe, RECIPES)
-    except ModuleNotFoundError as error:
-        hint = "pip install -r requirements-train.txt"
-        raise MissingError("training needs PyTorch, which a run does not", str(error), hint) from error
-
+    main = _recipe(recipe).main
     console.start_logging(quiet=False)
     wished = {name: value for name, value in choices.items() if value is not None}
     weights = main(data, out or Path("runs") / recipe, **wished)
     if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:  # of several processes, the first
         print(weights)
     return 0
+
+
+def recipe_help(recipe: str) -> str:
+    """What `--set` changes in a recipe. Raises UsageError and MissingError as `train_command`."""
+    from training.settings import listed
+
+    options = _recipe(recipe).Options
+    return "\n".join([f"What --set changes in {recipe}, with its default.", "", *listed(options)])
+
+
+def _recipe(name: str) -> Any:
+    """A recipe's module. Raises UsageError and MissingError as `train_command`."""
+    from pipeline.choices import choose
+    from training import RECIPES
+
+    try:
+        return choose("recipe", name, RECIPES)
+    except ModuleNotFoundError as error:
+        hint = "pip install -r requirements-train.txt"
+        raise MissingError("training needs PyTorch, which a run does not", str(error), hint) from error
 
 
 def check_command(data: Path) -> int:

@@ -62,7 +62,14 @@ def _why_unreadable(path: Path, error: Exception) -> tuple[str, str]:
 
 
 def decode(container: av.container.InputContainer) -> Iterator[VideoFrame]:
-    """All frames that decode, in order of presentation; damaged packets are passed over."""
+    """All frames that decode, in order of presentation; damaged packets are passed over.
+
+    So are frames that the decoder made up in part. Those without times stay: all after them would move.
+    """
+    return (frame for frame in _decoded(container) if not frame.is_corrupt or frame.pts is None)
+
+
+def _decoded(container: av.container.InputContainer) -> Iterator[VideoFrame]:
     stream = film_stream(container)
     packets = container.demux(stream)
     while True:

@@ -179,23 +179,30 @@ class Video:
         A frame that opening promised and that does not decode now is replaced by the one before it, with a warning.
         """
         convert = Converter(self._size, self._turns, size, planes and size is None)
-        picture, done, missing = None, start, 0
+        last = picture = None
+        with contextlib.closing(self._filled(start, stop)) as frames:
+            for frame in frames:
+                picture = picture if frame is last else convert(frame)
+                last = frame
+                yield picture
+
+    def _filled(self, start: int, stop: int) -> Generator[VideoFrame]:
+        """Frames start..stop-1; in place of one that does not decode the one before it, of the first ones the next."""
+        last, done, missing = None, start, 0
         with contextlib.closing(self._numbered(start)) as frames:
             for index, frame in frames:
-                if index < start:
-                    continue
                 if index >= stop:
                     break
-                picture = convert(frame)
-                missing += index - done
-                for _ in range(done, index + 1):
-                    yield picture
-                done = index + 1
-        if picture is None and done < stop:
+                if index >= start:
+                    missing += index - done
+                    yield from itertools.repeat(last or frame, index - done)
+                    yield frame
+                    done = index + 1
+                last = frame
+        if last is None:
             raise InputError(f"cannot read {self.path}", f"frame {start} does not decode")
         missing += stop - done
-        for _ in range(done, stop):
-            yield picture
+        yield from itertools.repeat(last, stop - done)
         if missing:
             self._tell(f"frames that could not be decoded: {missing}; the one before stands in for each")
 

@@ -97,8 +97,8 @@ def write_human36m(folder, seconds=2.0, takes=3, seed=0):
     return folder
 
 
-def write_mocap(path, seconds=2.0, seed=0, subjects=("a", "b", "cmu55")):
-    """`open_mocap.npz`; the subject cmu55 is kept for testing."""
+def write_mocap(path, seconds=2.0, seed=0, subjects=("a", "b", "cmu55"), fps=FPS):
+    """`open_mocap.npz`; the subject cmu55 is kept for testing. Another `fps` makes everybody slower or faster."""
     clips, names = [], []
     for number, subject in enumerate(subjects):
         acted = performances(np.random.default_rng([seed, number]), seconds)
@@ -109,7 +109,7 @@ def write_mocap(path, seconds=2.0, seed=0, subjects=("a", "b", "cmu55")):
     np.savez(
         path, rel=(joints - joints[:, :1]).astype(np.float16), root=joints[:, 0].astype(np.float32),
         contacts=np.zeros((len(joints), 4), np.uint8), start=np.cumsum(length) - length, length=length,
-        fps=np.float32(FPS), subject=np.array(names),
+        fps=np.float32(fps), subject=np.array(names),
         joints=np.array([SHORT[name] for name in skeleton("h36m-23").joints]),
     )  # fmt: skip
     return path

@@ -1,5 +1,7 @@
 """What several test files share."""
 
+from functools import cache
+
 import pytest
 from clips import write
 
@@ -21,6 +23,17 @@ def whole(tmp_path_factory):
     }
 
 
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    """A film of one walking actor, one second."""
+    from studio.scenes import build
+    from studio.write import write as render
+
+    path = tmp_path_factory.mktemp("clip") / "walk.mp4"
+    render(build("walk", size=(320, 240), duration=1.0, fps=12), path)
+    return path
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """PyTorch on one thread: small networks are no faster on more."""
@@ -38,3 +51,20 @@ def h36m(tmp_path_factory):
     import acted
 
     return acted.write_human36m(tmp_path_factory.mktemp("h36m"), seconds=1.0, takes=1)
+
+
+@pytest.fixture(scope="module")
+def make_lifter(tmp_path_factory):
+    """The lifter of a released file, loaded once for each set of options."""
+    from released_files import FILES, write
+
+    from pipeline.choices import lifter_class
+
+    folder = tmp_path_factory.mktemp("released")
+
+    @cache
+    def lifter(name, kind=None, flip=True):
+        path = write(folder, name)
+        return lifter_class(kind or FILES[name][0], path)(weights=path, flip=flip)
+
+    return lifter

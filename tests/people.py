@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from pipeline.results import Camera, Detections, Motion3D, Track2D
@@ -234,3 +236,11 @@ def slow_noise(rng, shape, times, seconds=0.15):
     for t in range(1, len(noise)):
         noise[t] = keep * noise[t - 1] + np.sqrt(1 - keep**2) * noise[t]
     return noise
+
+
+@cache
+def walking_by(frames: int, fps: float) -> tuple[Track2D, np.ndarray]:
+    """Somebody walking by before `look()`: BlazePose's track and the clip's times. Once for each; not to be changed."""
+    times = np.arange(frames) / fps
+    joints, _ = walker(lambda t: np.stack([-0.8 + 0.9 * t, 4 + 0.3 * t], -1), times)
+    return observe(joints, look(), times, noise_px=1.0)[1], times

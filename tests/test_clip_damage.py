@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 from clips import bar, write
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.clip import open_clip
@@ -15,12 +15,12 @@ from pipeline.errors import InputError
 
 
 def decodable(path):
-    """How many frames a plain loop over the packets gets."""
+    """How many undamaged frames a plain loop over the packets gets."""
     count = 0
     with av.open(str(path)) as container, contextlib.suppress(av.FFmpegError):
         for packet in container.demux(video=0):
             with contextlib.suppress(av.FFmpegError):
-                count += len(packet.decode())
+                count += sum(not frame.is_corrupt for frame in packet.decode())
     return count
 
 
@@ -29,6 +29,8 @@ def decodable(path):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kind=st.sampled_from(["mp4", "late.mp4", "frag.mp4", "mkv", "webm", "avi", "gif", "ts"]), part=st.floats(0, 1))
+@example(kind="avi", part=0.6953125)  # its first frame is cut: grey
+@example(kind="avi", part=0.8125)  # its last frame is cut
 def test_cut_anywhere(whole, tmp_path, kind, part):
     """A cut file is refused with a message or gives the first frames, in order, as many as it says."""
     data = whole[kind].read_bytes()
@@ -83,6 +85,38 @@ def test_lost_frame_is_told(whole, tmp_path):
     clip = open_clip(path)
     assert len(list(clip.frames())) == 30
     assert any("could not be decoded" in text for text in clip.info.warnings)
+
+
+def hurt(path, at):
+    """Noise in the second half of what holds frame `at`, so that a decoder makes up the lower part of the picture."""
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packet = [p for p in container.demux(video=0) if p.size][at]
+    start, stop = packet.pos + packet.size // 2, packet.pos + packet.size
+    data[start:stop] = np.random.default_rng(0).bytes(stop - start)
+    path.write_bytes(data)
+    with av.open(str(path)) as container:
+        assert [n for n, frame in enumerate(container.decode(video=0)) if frame.is_corrupt] == [at]
+    return path
+
+
+def test_a_made_up_frame_is_missing_and_moves_no_other(tmp_path):
+    """Frame 23 is the last before a key frame, so that no other leans on it."""
+    others = np.delete(np.arange(30), 23)
+    clip = open_clip(hurt(write(tmp_path / "a.avi", "mpeg4"), 23))  # learned by decoding
+    assert [bar(frame) for frame in clip.frames()] == others.tolist()
+    np.testing.assert_allclose(clip.info.times, others / 30)
+
+
+@pytest.mark.parametrize("at", [23, 29])
+def test_the_frame_before_stands_in_for_a_made_up_one(tmp_path, at):
+    clip = open_clip(hurt(write(tmp_path / "a.mkv", "mpeg1video"), at))  # taken at its packets' word
+    expected = [*range(at), at - 1, *range(at + 1, 30)]
+    assert [bar(frame) for frame in clip.frames()] == expected
+    assert [bar(clip.read(index)) for index in (at, at - 1)] == [at - 1, at - 1]
+    assert [bar(frame) for frame in clip.frames(start=at)] == expected[at:]
+    np.testing.assert_allclose(clip.info.times, np.arange(30) / 30, atol=1e-3)
+    assert "frames that could not be decoded: 1; the one before stands in for each" in clip.info.warnings
 
 
 # ---- refused --------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from commandline import call
 from pipeline import batch, command, doctor
 from pipeline.errors import MissingError, OutputError
 from pipeline.options import Options
+from training import RECIPES
+from training.settings import changed
 
 ROOT = Path(__file__).parent.parent
 
@@ -49,6 +53,37 @@ def test_training_without_pytorch():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 4
     assert "try: pip install -r requirements-train.txt" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_help_of_train_tells_where_the_options_of_a_recipe_are(capsys):
+    code, stdout, _ = call(capsys, "train", "--help")
+    assert code == 0 and "train RECIPE --help" in stdout and "--tensorboard" in stdout
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_help_of_a_recipe_lists_what_set_changes(capsys, name):
+    """All options but the data; what it says of each can be given to --set, and is what holds without."""
+    code, stdout, _ = call(capsys, "train", name, "--help")
+    options = import_module(RECIPES[name]).Options
+    told = [line.split()[0] for line in stdout.splitlines() if line.startswith("  ")]
+    assert code == 0 and options.__doc__.splitlines()[0] in stdout
+    assert [setting.partition("=")[0] for setting in told] == [field.name for field in fields(options)][1:]
+    plain = options(Path("data"))
+    assert changed(plain, told) == plain
+
+
+def test_help_of_a_recipe_says_what_options_mean_inherited_ones_too(capsys):
+    lines = call(capsys, "train", "videopose3d-semi", "--help")[1].splitlines()
+    told = {line.split()[0]: line.partition("  ")[2].split("  ")[-1].strip() for line in lines if line[:2] == "  "}
+    assert told["subset=0.1"] == "share of every labelled video, one stretch of it"
+    assert told["widths=3,3,3"] == "filters; the window is their product"
+    assert told["batch=64"] == "windows of known 3D, and as many others"
+    assert told["unlabelled="].startswith("subjects whose 3D is not looked at")
+
+
+def test_help_of_no_recipe(capsys):
+    code, _, stderr = call(capsys, "train", "ri", "--help")
+    assert code == 2 and "no recipe called 'ri'" in stderr and "try: rie" in stderr
 
 
 def test_a_bench_needs_a_run(capsys):

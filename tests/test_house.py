@@ -43,10 +43,11 @@ def test_plain_data_imports_nothing_of_ours(name):
     assert list(imports(ROOT / f"{name.replace('.', '/')}.py")) == []
 
 
-def test_help_imports_nothing_heavy():
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_help_imports_nothing_heavy(command):
     code = (
         "import sys, videopose\n"
-        "try: videopose.main(['run', '--help'])\n"
+        f"try: videopose.main([{command!r}, '--help'])\n"
         f"except SystemExit: print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

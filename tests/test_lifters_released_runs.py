@@ -16,21 +16,11 @@ from checkpoints.store import local
 from exporters.npz import read
 from pipeline.errors import MissingError, UsageError
 from pipeline.skeletons import skeleton
-from studio.scenes import build
-from studio.write import write as render
 
 RUNS = [(lifter, name) for name, (lifter, _, _) in FILES.items()] + [
     ("pstmo-fast", "PSTMOS_no_refine_28_4306_h36m_cpn.pth")
 ]
 PSTMO = "PSTMOS_no_refine_28_4306_h36m_cpn.pth"
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    """One walking actor, one second."""
-    path = tmp_path_factory.mktemp("clip") / "walk.mp4"
-    render(build("walk", size=(320, 240), duration=1.0, fps=12), path)
-    return path
 
 
 @pytest.fixture(scope="module")

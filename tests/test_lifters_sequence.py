@@ -1,32 +1,23 @@
-"""Released checkpoints over whole tracks: every length, rate and gap, against one window per frame, and misfits."""
+"""Released checkpoints over whole tracks: every length, rate and gap, against one window per frame."""
 
-import subprocess
-import sys
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from people import look, observe, project, to_camera, walker
-from released_files import FILES, motionbert, pstmo, rie, several, temporal, write
+from people import look, observe, project, to_camera, walker, walking_by
+from released_files import FILES, motionbert
 
 from lifters.motionbert import CHAIN_M, chain, square
-from lifters.networks.pstmo import PSTMO
-from lifters.networks.pstmo_masked import MaskedPSTMO
-from lifters.networks.pstmo_refine import Refine
 from lifters.networks.videopose3d import TemporalModel
 from lifters.sequence import BODY, fill, screen
 from pipeline.choices import lifter_class
-from pipeline.errors import InputError, MissingError, UsageError
 from pipeline.results import Camera, Track2D
 from pipeline.skeletons import coco_to_h36m, coco_to_h36m_demo, pick, skeleton
 from training.metrics import mpjpe
 
-ROOT = Path(__file__).parent.parent
 CAMERA = look()
 WIDTH, HEIGHT = CAMERA.size
 FAST = "pstmo-fast"
@@ -34,27 +25,6 @@ CASES = [(name, lifter) for name, (lifter, _, _) in FILES.items()] + [("PSTMOS_n
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def make(tmp_path_factory):
-    """The lifter of a released file, loaded once for each set of options."""
-    folder = tmp_path_factory.mktemp("released")
-
-    @cache
-    def lifter(name, kind=None, flip=True):
-        path = write(folder, name)
-        return lifter_class(kind or FILES[name][0], path)(weights=path, flip=flip)
-
-    return lifter
-
-
-@cache
-def person(frames: int, fps: float) -> tuple[Track2D, np.ndarray]:
-    """Somebody walking by: BlazePose's track and the clip's times."""
-    times = np.arange(frames) / fps
-    joints, _ = walker(lambda t: np.stack([-0.8 + 0.9 * t, 4 + 0.3 * t], -1), times)
-    return observe(joints, CAMERA, times, noise_px=1.0)[1], times
 
 
 def hidden(track: Track2D, rows: slice) -> Track2D:
@@ -76,9 +46,9 @@ def close(one, other, tolerance=1e-5):
 @pytest.mark.parametrize(("name", "kind"), CASES)
 @settings(max_examples=5, deadline=None)
 @given(frames=st.integers(1, 45), fps=st.sampled_from([12.5, 25.0, 30.0, 50.0, 60.0, 120.0]))
-def test_any_length_at_any_rate(make, name, kind, frames, fps):
-    track, times = person(frames, fps)
-    motion = make(name, kind).lift(track, CAMERA, times)
+def test_any_length_at_any_rate(make_lifter, name, kind, frames, fps):
+    track, times = walking_by(frames, fps)
+    motion = make_lifter(name, kind).lift(track, CAMERA, times)
     assert motion.skeleton == "h36m-17" and motion.frame == "root" and motion.id == track.id
     assert motion.joints.shape == (frames, 17, 3) and motion.joints.dtype == np.float32
     assert np.isfinite(motion.joints).all() and not motion.joints[:, 0].any()
@@ -117,14 +87,14 @@ def by_hand(net: torch.nn.Module, name: str, track: Track2D, window, step: int =
         ("PSTMOS_no_refine_48_5137_in_the_wild.pth", lambda net, x: net(x)[0], 2),
     ],
 )
-def test_one_window_per_frame_gives_the_same(make, name, window, step):
-    track, times = person(40, 50.0)
-    lifted = make(name).lift(track, CAMERA, times).joints
+def test_one_window_per_frame_gives_the_same(make_lifter, name, window, step):
+    track, times = walking_by(40, 50.0)
+    lifted = make_lifter(name).lift(track, CAMERA, times).joints
     close(lifted, by_hand(FILES[name][1](), name, track, window, step))
 
 
-def test_motionbert_window_by_hand(make):
-    track, times = person(27, 50.0)
+def test_motionbert_window_by_hand(make_lifter):
+    track, times = walking_by(27, 50.0)
     both = np.concatenate([track.keypoints, track.scores[..., None]], -1).astype(float)
     points = coco_to_h36m(pick(both, track.skeleton, "coco-17"))
     low, high = points[..., :2].min((0, 1)), points[..., :2].max((0, 1))
@@ -134,7 +104,7 @@ def test_motionbert_window_by_hand(make):
         with torch.no_grad():
             joints = net(torch.from_numpy(side).float()[None])[0].numpy()
         out.append(joints - joints[:, :1])
-    lifter = make("best_epoch.bin")
+    lifter = make_lifter("best_epoch.bin")
     expected = lifter._joints((out[0] + out[1][:, list(BODY.mirror)] * [-1, 1, 1]) / 2, _h36m(track), CAMERA)
     close(lifter.lift(track, CAMERA, times).joints, expected - expected[:, :1], 1e-4)
 
@@ -154,9 +124,9 @@ def _h36m(track):
         ("best_epoch.bin", None, {"batch": 4}),
     ],
 )
-def test_what_is_computed_at_once_changes_nothing(make, monkeypatch, name, kind, size):
-    track, times = person(90, 50.0)
-    lifter = make(name, kind)
+def test_what_is_computed_at_once_changes_nothing(make_lifter, monkeypatch, name, kind, size):
+    track, times = walking_by(90, 50.0)
+    lifter = make_lifter(name, kind)
     whole = lifter.lift(track, CAMERA, times).joints
     for field, value in size.items():
         assert getattr(lifter, field) != value
@@ -165,29 +135,29 @@ def test_what_is_computed_at_once_changes_nothing(make, monkeypatch, name, kind,
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
-def test_mirrored_track_gives_the_mirrored_motion(make, name, kind):
-    track, times = person(33, 30.0)
+def test_mirrored_track_gives_the_mirrored_motion(make_lifter, name, kind):
+    track, times = walking_by(33, 30.0)
     sides = list(skeleton(track.skeleton).mirror)
     flipped = track.keypoints[:, sides] * np.array([-1, 1]) + np.array([WIDTH, 0])
     mirrored = replace(track, keypoints=flipped.astype(np.float32), scores=track.scores[:, sides])
-    joints, other = (make(name, kind).lift(t, CAMERA, times).joints for t in (track, mirrored))
+    joints, other = (make_lifter(name, kind).lift(t, CAMERA, times).joints for t in (track, mirrored))
     close(other[:, list(BODY.mirror)] * [-1, 1, 1], joints, 1e-3)
-    joints, other = (make(name, kind, False).lift(t, CAMERA, times).joints for t in (track, mirrored))
+    joints, other = (make_lifter(name, kind, False).lift(t, CAMERA, times).joints for t in (track, mirrored))
     assert np.abs(other[:, list(BODY.mirror)] * [-1, 1, 1] - joints).max() > 0.01 * np.abs(joints).max()
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
-def test_long_gap_is_missing_and_parts_know_nothing_of_each_other(make, name, kind):
-    track, times = person(60, 25.0)
-    joints = make(name, kind).lift(hidden(track, slice(20, 40)), CAMERA, times).joints
+def test_long_gap_is_missing_and_parts_know_nothing_of_each_other(make_lifter, name, kind):
+    track, times = walking_by(60, 25.0)
+    joints = make_lifter(name, kind).lift(hidden(track, slice(20, 40)), CAMERA, times).joints
     assert np.isnan(joints[20:40]).all()
     for rows in (slice(0, 20), slice(40, 60)):
-        close(joints[rows], make(name, kind).lift(part(track, rows), CAMERA, times).joints)
+        close(joints[rows], make_lifter(name, kind).lift(part(track, rows), CAMERA, times).joints)
 
 
-def test_short_gap_is_missing_and_bridged(make):
-    track, times = person(60, 50.0)
-    lifter = make("pretrained_h36m_cpn.bin")
+def test_short_gap_is_missing_and_bridged(make_lifter):
+    track, times = walking_by(60, 50.0)
+    lifter = make_lifter("pretrained_h36m_cpn.bin")
     motion = lifter.lift(hidden(track, slice(28, 34)), CAMERA, times)
     assert np.isnan(motion.joints[28:34]).all() and not motion.scores[28:34].any()
     share = np.linspace(0, 1, 8)[1:-1, None, None]
@@ -199,23 +169,23 @@ def test_short_gap_is_missing_and_bridged(make):
     assert np.abs(lifter.lift(part(track, slice(0, 28)), CAMERA, times).joints[-1] - expected[27]).max() > 1e-4
 
 
-def test_nobody_seen_at_all(make):
-    track, times = person(5, 25.0)
+def test_nobody_seen_at_all(make_lifter):
+    track, times = walking_by(5, 25.0)
     for name in ("pretrained_h36m_cpn.bin", "best_epoch.bin"):
-        motion = make(name).lift(hidden(track, slice(0, 5)), CAMERA, times)
+        motion = make_lifter(name).lift(hidden(track, slice(0, 5)), CAMERA, times)
         assert np.isnan(motion.joints).all() and not motion.scores.any()
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
-def test_missing_joints_are_not_looked_at(make, name, kind):
-    track, times = person(30, 25.0)
+def test_missing_joints_are_not_looked_at(make_lifter, name, kind):
+    track, times = walking_by(30, 25.0)
     lost = skeleton(track.skeleton).index("left_wrist", "right_ankle")
     scores = track.scores.copy()
     scores[8:20, lost[0]] = scores[:, lost[1]] = 0
     wild, absent = track.keypoints.copy(), track.keypoints.copy()
     wild[scores == 0], absent[scores == 0] = 1e6, np.nan
     one, other = (
-        make(name, kind).lift(replace(track, keypoints=points, scores=scores), CAMERA, times)
+        make_lifter(name, kind).lift(replace(track, keypoints=points, scores=scores), CAMERA, times)
         for points in (wild, absent)
     )
     assert one.joints.tobytes() == other.joints.tobytes() and np.isfinite(one.joints).all()
@@ -235,38 +205,38 @@ def test_filled_joints_move_evenly_and_unseen_ones_stay_with_their_limb():
     np.testing.assert_array_equal(filled[:, [knee, ankle], 0], BODY.index("right_hip")[0])
 
 
-def test_pstmo_windows_span_the_same_time_at_25_and_50_frames_per_second(make):
-    (fast, times), name = person(61, 50.0), "PSTMOS_no_refine_28_4306_h36m_cpn.pth"
+def test_pstmo_windows_span_the_same_time_at_25_and_50_frames_per_second(make_lifter):
+    (fast, times), name = walking_by(61, 50.0), "PSTMOS_no_refine_28_4306_h36m_cpn.pth"
     slow = replace(part(fast, slice(0, None, 2)), frames=np.arange(31, dtype=np.int32))
-    whole = make(name).lift(fast, CAMERA, times).joints
-    close(make(name).lift(slow, CAMERA, times[::2]).joints, whole[::2])
-    assert np.abs(make(name).lift(slow, CAMERA, times[:31]).joints - whole[::2]).max() > 1e-3
+    whole = make_lifter(name).lift(fast, CAMERA, times).joints
+    close(make_lifter(name).lift(slow, CAMERA, times[::2]).joints, whole[::2])
+    assert np.abs(make_lifter(name).lift(slow, CAMERA, times[:31]).joints - whole[::2]).max() > 1e-3
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
-def test_frame_rate_hardly_matters(make, name, kind):
+def test_frame_rate_hardly_matters(make_lifter, name, kind):
     """Made-up networks are rougher than trained ones: a tenth of their own range."""
     fine, _ = walker(lambda t: np.stack([-0.8 + 0.9 * t, 4 + 0 * t], -1), np.arange(121) / 100)
     lifted = []
     for every in (2, 4):
         times = np.arange(121)[::every] / 100
         track = observe(fine[::every], CAMERA, times)[1]
-        lifted.append(make(name, kind).lift(track, CAMERA, times).joints)
+        lifted.append(make_lifter(name, kind).lift(track, CAMERA, times).joints)
     assert np.abs(lifted[0][::2] - lifted[1]).mean() < 0.1 * np.abs(lifted[0]).mean()
 
 
 @settings(max_examples=20, deadline=None)
 @given(x=st.floats(-400, 400), y=st.floats(-200, 200), size=st.floats(0.3, 2.0))
-def test_motionbert_does_not_see_place_and_size(make, x, y, size):
+def test_motionbert_does_not_see_place_and_size(make_lifter, x, y, size):
     """Through a very long lens, where another place is no other view."""
-    track, times = person(20, 25.0)
+    track, times = walking_by(20, 25.0)
     far = replace(CAMERA, matrix=np.array([[1e7, 0, 640], [0, 1e7, 360], [0, 0, 1.0]]))
-    lifter = make("best_epoch.bin")
+    lifter = make_lifter("best_epoch.bin")
     moved = replace(track, keypoints=track.keypoints.astype(float) * size + [x, y])
     close(lifter.lift(moved, far, times).joints, lifter.lift(track, far, times).joints, 2e-3)
 
 
-def test_motionbert_picture_and_depth_become_metres(make):
+def test_motionbert_picture_and_depth_become_metres(make_lifter):
     """Exact 2.5D of a person at the picture's border, as Human3.6M's is made, gives the exact pose."""
     times = np.arange(40) / 50
     joints, _ = walker(lambda t: np.stack([1.2 + 0.4 * t, 3.5 + 0 * t], -1), times)
@@ -275,7 +245,7 @@ def test_motionbert_picture_and_depth_become_metres(make):
     _, half = square(keypoints)
     per_metre = CAMERA.matrix[0, 0] / truth[:, :1, 2:]
     outputs = np.concatenate([pixels - pixels[:, :1], (truth[..., 2:] - truth[:, :1, 2:]) * per_metre], -1) / half
-    lifted = make("best_epoch.bin")._joints(outputs, keypoints, CAMERA)
+    lifted = make_lifter("best_epoch.bin")._joints(outputs, keypoints, CAMERA)
     truth = truth - truth[:, :1]
     truth = truth * (CHAIN_M / np.median(chain(truth)))
     assert mpjpe(lifted, truth) < 0.003
@@ -320,19 +290,19 @@ def linear(x: np.ndarray, y: np.ndarray) -> TemporalModel:
     return net
 
 
-def test_3dhp_and_humaneva_come_out_as_human36m(make, tmp_path):
+def test_3dhp_and_humaneva_come_out_as_human36m(make_lifter, tmp_path):
     """What a network says of a joint's name arrives at that name, in metres."""
     for name, layout, unit in (
         ("PSTMOS_no_refine_50_3203_3dhp.pth", "mpi-inf-3dhp-17", 1000.0),
         ("pretrained_humaneva15_detectron.bin", "humaneva-15", 1.0),
     ):
-        lifter, of = make(name), skeleton(layout)
+        lifter, of = make_lifter(name), skeleton(layout)
         place = np.arange(3 * len(of), dtype=float).reshape(1, -1, 3) * unit
 
         def say(inputs, step, place=place):
             return torch.from_numpy(place)[None].expand(len(inputs), inputs.shape[1], -1, -1)
 
-        track, times = person(9, 25.0)
+        track, times = walking_by(9, 25.0)
         lifter._predict, lifter.flip = say, False
         joints = lifter.lift(track, CAMERA, times).joints
         del lifter._predict
@@ -342,100 +312,13 @@ def test_3dhp_and_humaneva_come_out_as_human36m(make, tmp_path):
             close(joints[:, BODY.index(joint)[0]], np.repeat(expected[:, of.index(joint)[0]], 9, 0))
 
 
-# ---- what a file is taken for, and files that do not fit ----------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "keypoints", "joints"),
-    [
-        ("pretrained_h36m_cpn.bin", "h36m-17", "h36m-17"),
-        ("pretrained_h36m_detectron_coco.bin", "coco-17", "h36m-17"),
-        ("d-pt-243.bin", "coco-17", "h36m-17"),
-        ("pretrained_humaneva15_detectron.bin", "coco-17", "humaneva-15"),
-        ("cpn_pretrained.bin", "h36m-17", "h36m-17"),
-        ("PSTMOS_no_refine_28_4306_h36m_cpn.pth", "h36m-17", "h36m-17"),
-        ("PSTMOS_no_refine_48_5137_in_the_wild.pth", "coco-17", "h36m-17"),
-        ("PSTMOS_no_refine_50_3203_3dhp.pth", "mpi-inf-3dhp-17", "mpi-inf-3dhp-17"),
-        ("best_epoch.bin", "h36m-17", "h36m-17"),
-    ],
-)
-def test_the_name_tells_what_shapes_do_not(make, name, keypoints, joints):
-    about = make(name).about
-    assert (about["keypoints"], about["joints"], about["device"]) == (keypoints, joints, "cpu")
-
-
-@pytest.mark.parametrize("name", ["rie", "pstmo", FAST, "motionbert"])
-def test_no_weights(name):
-    with pytest.raises(MissingError, match=rf"{name} has no weights of its own\n.*\.(bin|pth).*\n.*--weights FILE"):
-        lifter_class(name, None)()
-
-
-@pytest.mark.parametrize("name", ["rie", "pstmo", "motionbert", "videopose3d"])
-def test_no_such_file(tmp_path, name):
-    for ending in ("bin", "onnx"):
-        with pytest.raises(MissingError, match=f"no weights at .*a.{ending}"):
-            lifter_class(name, tmp_path / f"a.{ending}")(weights=tmp_path / f"a.{ending}")
-
-
-@pytest.mark.parametrize(
-    ("kind", "state", "message"),
-    [
-        ("rie", lambda: temporal().state_dict(), r"looks like VideoPose3D \(widths 3,3,3.*\n.*--lifter videopose3d"),
-        ("videopose3d", lambda: rie().state_dict(), r"looks like RIE \(stage 2 or 3.*\n.*--lifter rie"),
-        (FAST, lambda: motionbert().state_dict(), r"looks like MotionBERT.*\n.*--lifter motionbert"),
-        ("motionbert", lambda: several(pstmo()), r"looks like P-STMO-S.*\n.*--lifter pstmo"),
-        ("pstmo", lambda: MaskedPSTMO(1, 27, 16).state_dict(), r"masked pre-training.*\n.*made to help it"),
-        ("pstmo", lambda: Refine().state_dict(), r"refine module.*\n.*made to help it"),
-        ("rie", lambda: {"a": torch.ones(1)}, "no known network"),
-        ("videopose3d", lambda: temporal(joints=1).state_dict(), "trajectory model.*17 keypoints"),
-        ("videopose3d", lambda: TemporalModel(26, 3, 23, (3,), 8).state_dict(), "this is not one that takes 17"),
-        ("pstmo", lambda: PSTMO(3, (3, 5), channels=16).state_dict(), "no windows of 15 frames"),
-        ("rie", lambda: {k: v for k, v in rie().state_dict().items() if "LArm" not in k}, "missing: LocalLayer_LArm"),
-        ("rie", lambda: {k: v for k, v in rie().state_dict().items() if "Global" not in k}, "missing: GlobalInfo"),
-    ],
-)  # fmt: skip
-def test_a_file_that_does_not_fit(tmp_path, kind, state, message):
-    path = tmp_path / "a.pth"
-    torch.save(state(), path)
-    with pytest.raises(InputError, match=message) as caught:
-        lifter_class(kind, path)(weights=path)
-    assert str(path) in str(caught.value) and len(str(caught.value).splitlines()) <= 3
-
-
-def test_keypoints_that_a_file_cannot_take(make):
-    track, times = person(4, 25.0)
-    body = skeleton("posetrack-17")
-    other = replace(track, skeleton=body.name, keypoints=track.keypoints[:, :17], scores=track.scores[:, :17])
-    assert np.isfinite(make("cpn_pretrained.bin").lift(other, CAMERA, times).joints).all()
-    with pytest.raises(UsageError, match=r"takes coco-17, the 2D is posetrack-17\n.*left_eye"):
-        make("pretrained_h36m_detectron_coco.bin").lift(other, CAMERA, times)
-
-
-def test_devices(tmp_path):
-    path = write(tmp_path, "pretrained_h36m_cpn.bin")
-    with pytest.raises(UsageError, match="unknown device 'tpu'"):
-        lifter_class("videopose3d", path)(weights=path, device="tpu")
-    if not torch.backends.mps.is_available():
-        with pytest.raises(MissingError, match="no mps device"):
-            lifter_class("videopose3d", path)(weights=path, device="mps")
-
-
-def test_without_pytorch_the_install_line_is_told(tmp_path):
-    path = write(tmp_path, "cpn_pretrained.bin")
-    code = "import sys; sys.modules['torch'] = None; import videopose; videopose.main(sys.argv[1:])"
-    clip = ["outputs/sample.mp4", "--out", str(tmp_path / "out"), "--lifter", "rie", "--weights", str(path)]
-    done = subprocess.run([sys.executable, "-c", code, *clip], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 4 and "pip install -r requirements-train.txt" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_screen_coordinates_keep_proportions():
     corners = screen(np.array([[0.0, 0], [1920, 1080], [960, 540]]), 1920, 1080)
     np.testing.assert_allclose(corners, [[-1, -0.5625], [1, 0.5625], [0, 0]], atol=1e-12)
 
 
-def test_another_picture_size_is_another_input(make):
-    track, times = person(10, 50.0)
+def test_another_picture_size_is_another_input(make_lifter):
+    track, times = walking_by(10, 50.0)
     wide = Camera(CAMERA.matrix, (2560, 720))
-    one, other = (make("cpn_pretrained.bin").lift(track, camera, times).joints for camera in (CAMERA, wide))
+    one, other = (make_lifter("cpn_pretrained.bin").lift(track, camera, times).joints for camera in (CAMERA, wide))
     assert np.abs(one - other).max() > 1e-3

@@ -37,6 +37,20 @@ def test_where_no_library_takes_memory_back_nothing_happens(error, monkeypatch, 
 
     monkeypatch.setattr(memory, "ctypes", SimpleNamespace(CDLL=Library))
     memory.give_back()
+    assert memory._trim() is None
+
+
+def test_the_library_that_this_program_runs_on_is_asked_to_keep_nothing(monkeypatch, unknown_library):
+    asked = []
+
+    def open_library(name):
+        asked.append(name)
+        return SimpleNamespace(malloc_trim=asked.append)
+
+    monkeypatch.setattr(memory, "ctypes", SimpleNamespace(CDLL=open_library))
+    memory.give_back()
+    memory.give_back()
+    assert asked == [None, 0, 0]  # found once; no bytes are left on top
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -22,8 +22,6 @@ from pipeline.errors import InternalError, NobodyError, UsageError
 from pipeline.options import Options
 from pipeline.report import finite
 from pipeline.runner import Runner
-from studio.scenes import build
-from studio.write import write
 from trackers.offline import OfflineTracker
 
 if sys.version_info >= (3, 11):
@@ -32,14 +30,6 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    """One walking actor, one second."""
-    path = tmp_path_factory.mktemp("clip") / "walk.mp4"
-    write(build("walk", size=(320, 240), duration=1.0, fps=12), path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,6 @@ def table(parts=None, **common):
         "correlation": np.eye(len(SEEN)).tolist(),
         "spread": {"clip": 0.0, "joint": 0.0, "score": 0.0},
         "exchanged": NEVER | {"whole": 0.5},
-        "lost": NEVER,
     }
 
 
@@ -103,13 +102,12 @@ def test_joints_are_found_where_the_detector_believes_them(filmed, plain):
     np.testing.assert_allclose(found.rays[:, others], exact(sample)[:, others], atol=2e-4)
 
 
-def test_sides_exchanged_and_nobody_found(filmed, plain):
+def test_sides_exchanged(filmed, plain):
     always = {"per_second": 1e6, "frames": 1e6}
     found = seen(filmed[:1], table() | {"exchanged": always | {"whole": 0.0}})[0]
     legs, arms = exchanged(found)
     apart = np.linalg.norm(exact(found) - exact(found)[:, TWINS], axis=-1)[:, LEGS].mean(1) / found.height > 0.06
     assert apart.any() and legs[apart].all() and not arms.any()
-    assert not (seen(filmed[:1], table() | {"lost": always})[0].scores > 0).any()
 
 
 def test_joints_that_blazepose_lacks_are_missing(filmed):
@@ -146,7 +144,7 @@ def test_fit_finds_what_was_drawn(filmed, plain):
     assert mean("score") == pytest.approx(1.5, abs=0.2) and mean("score_hidden") == pytest.approx(-0.6, abs=0.1)
     assert found["spread"]["clip"] == pytest.approx(0.3, rel=0.3)
     assert found["spread"]["joint"] == pytest.approx(0.2, rel=0.4)
-    assert 0.1 < found["exchanged"]["per_second"] < 0.4 and found["lost"]["per_second"] == 0
+    assert 0.1 < found["exchanged"]["per_second"] < 0.4
     assert describe(filmed, found).count("\n") > 15
     assert DetectorErrors(9, torch.Generator(), json.loads(written(found))).draw(2).isfinite().all()
 
@@ -181,7 +179,7 @@ def test_an_incomplete_table_is_refused():
     with pytest.raises(InputError, match="errors of BlazePose"):
         errors({name: value for name, value in table().items() if name != "correlation"})
     with pytest.raises(InputError, match="errors of BlazePose"):
-        errors(table() | {"lost": {}})
+        errors(table() | {"exchanged": {}})
 
 
 @pytest.mark.parametrize(
@@ -189,7 +187,6 @@ def test_an_incomplete_table_is_refused():
     [
         ({"correlation": np.ones((21, 21)).tolist()}, "correlation is not positive definite"),
         ({"correlation": np.eye(20).tolist()}, r"correlation is \(20, 20\), not \(21, 21\)"),
-        ({"lost": NEVER | {"frames": 0.5}}, "lost: frames below 1"),
         ({"exchanged": NEVER | {"frames": 0.0, "whole": 0.5}}, "exchanged: frames below 1"),
         ({"joints": table({"knee": {"burst_frames": 0.9}})["joints"]}, "joints: burst_frames below 1"),
         ({"joints": table({"knee": {"slow_sd": 0.1, "slow_correlation": 3.0}})["joints"]}, "in time is not positive"),

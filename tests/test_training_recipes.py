@@ -14,10 +14,12 @@ from recipe_runs import LAST, QUICK, losses, quick, rows, same
 from lifters.pstmo import PSTMOLifter
 from lifters.released import read_network, read_state
 from lifters.variants import recognise
+from pipeline.choices import lifter_class
 from pipeline.errors import InputError, UsageError
 from pipeline.results import Camera, Track2D
 from training import pstmo, rie, videopose3d_h36m
 from training.datasets import human36m
+from training.motion_clips import Clips, in_picture
 from training.settings import changed
 from training.tracks import Tracks, around, read
 
@@ -102,10 +104,51 @@ def test_what_is_left_reads_like_a_published_file(whole):
     assert found is not None and found.network == NETWORK.get(name, name)
     held = torch.load(path, weights_only=True)
     assert held["recipe"] == name and held["stage"] == LAST[name] and held["config"]["seed"] == 0
+    assert held["fps"] == 50
 
 
 FIRST = {"pstmo": "stage_1", "motionbert": "pretrain"}
 NETWORK = {"videopose3d-h36m": "videopose3d", "videopose3d-semi": "videopose3d", "pstmo": "pstmo-refine"}
+
+
+@pytest.fixture(scope="module")
+def slow_mocap(tmp_path_factory):
+    """Motion capture of 30 frames per second."""
+    return acted.write_mocap(tmp_path_factory.mktemp("mocap") / "open_mocap.npz", seconds=1.0, fps=30)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_lifters_know_the_frame_rate_of_the_data(name, slow_mocap, tmp_path):
+    special = {"pstmo": ("refine=no",), "videopose3d-semi": ("labelled=a",)}
+    path = quick(name, slow_mocap, tmp_path, "steps=1", *special.get(name, ()))
+    lifter = lifter_class(name.partition("-")[0], path)(weights=path)
+    assert lifter.convention.rate == 30 and lifter.about["rate"] == "30 frames per second"
+
+
+def test_pstmo_of_30_frames_per_second_sees_its_windows_in_clips_of_that_rate(slow_mocap, tmp_path):
+    """Every second frame of 30; in clips of 15 every one; a clip of 60 is brought to 30."""
+    path = quick("pstmo", slow_mocap, tmp_path, "steps=1", "refine=no", "temporal_step=2")
+    lifter = PSTMOLifter(path, flip=False)
+    sequence = next(read(slow_mocap, "test", cameras=1))
+    count, camera = len(sequence), Camera(np.array([[1145, 0, 500], [0, 1145, 500], [0, 0, 1.0]]), sequence.size)
+    seen = np.ones((count, 17)), np.ones(count, bool), np.full((count, 4), np.nan)
+    track = Track2D(1, "h36m-17", np.arange(count), sequence.keypoints, *seen)
+    for fps, step in ((30, 2), (15, 1)):
+        windows = Tracks([sequence]).windows(torch.arange(count), around(9, step))
+        with torch.no_grad():
+            joints = lifter._network(windows.keypoints)[0][:, 0]
+        lifted = lifter.lift(track, camera, np.arange(count) / fps).joints
+        np.testing.assert_allclose(lifted, joints - joints[:, :1], atol=1e-5)
+    even, step = lifter._clock(np.arange(count) / 60)
+    assert step == 2 and np.diff(even) == pytest.approx(1 / 30)
+
+
+def test_data_of_several_frame_rates_is_refused(h36m):
+    sequences = list(read(h36m, "train"))
+    mixed = [replace(sequences[0], fps=25.0), *sequences[1:]]
+    for make in (Tracks, lambda some: Clips(some, 9, 5)):
+        with pytest.raises(InputError, match=r"different frame rates\n.*: 25, 50"):
+            make(mixed)
 
 
 def test_a_folder_that_holds_a_run_is_left_alone(h36m, tmp_path):
@@ -176,8 +219,6 @@ def test_refinement_undoes_what_the_picture_tells_better(trained):
 
 
 def test_made_pictures_keep_a_pose_proportions(h36m):
-    from training.motion_clips import Clips, in_picture
-
     for sequence in list(read(h36m, "test"))[:4]:
         motion, truth = in_picture(sequence)
         np.testing.assert_allclose(motion[..., :2], truth[..., :2], atol=0.02)  # but for the lens' distortion

@@ -1,4 +1,4 @@
-"""Data sets, recipes, metrics and evaluation. A recipe is one file with a `main`, found by name."""
+"""Data sets, recipes, metrics and evaluation. A recipe is one file with `main` and `Options`."""
 
 PREPARED = {
     "human36m": "training.datasets.prepare_human36m:prepare",
@@ -7,10 +7,10 @@ PREPARED = {
 }
 
 RECIPES = {
-    "videopose3d": "training.videopose3d:main",
-    "videopose3d-h36m": "training.videopose3d_h36m:main",
-    "videopose3d-semi": "training.videopose3d_semi:main",
-    "rie": "training.rie:main",
-    "pstmo": "training.pstmo:main",
-    "motionbert": "training.motionbert:main",
+    "videopose3d": "training.videopose3d",
+    "videopose3d-h36m": "training.videopose3d_h36m",
+    "videopose3d-semi": "training.videopose3d_semi",
+    "rie": "training.rie",
+    "pstmo": "training.pstmo",
+    "motionbert": "training.motionbert",
 }

@@ -4,8 +4,8 @@ All are parts of the person's height in the picture, at 30 frames per second. A 
 idea of it lies: the true joint, pulled towards or away from others and moved along the axes of the body (for the face,
 of the head). Around that place it errs by a sum of three parts of known size and correlation in time: one that stays
 for the whole clip, a slow one and a quick one. Rarely a joint leaps away for some frames. All that is larger for joints
-that the body hides. Rarely left and right are exchanged. A table can also say how often nobody is found; the fitted one
-says never, because a run fills such gaps before the lifter sees them: missing joints come from `training.broad_errors`.
+that the body hides. Rarely left and right are exchanged. The person is always found, because a run fills such gaps
+before the lifter sees them; missing joints come from `training.broad_errors`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ LEAP = [0, 0, 0, 1, 2, 3, 4, 5, 6, 5, 6, 7, 8, 9, 10, 11, 12, 11, 12, 11, 12]
 CHANCES = {
     "spread": ("clip", "joint", "score"),
     "exchanged": ("per_second", "frames", "whole"),
-    "lost": ("per_second", "frames"),
 }
 LEAD = 12  # frames before a window, in which something may begin that lasts into it
 LEAPS = 8  # different ones in a window; the moment of its beginning tells which a leap is
@@ -132,8 +131,7 @@ class DetectorErrors(Draws):
         error = strength * harder * (self.draw(size) + self._leaps(size))
         height = HEIGHT / joints[:, :, 0, 2].mean(1)
         rays = self._exchanged(points[..., :2] / points[..., 2:] + error * height[:, None, None, None])
-        lost, _ = self._spells(self.table["lost"]["per_second"], self.table["lost"]["frames"], size, [0])
-        scores = torch.where(lost, 0.0, self._scores(error, cover))
+        scores = self._scores(error, cover)
         absent = len(JOINTS) - len(SEEN)
         return torch.nn.functional.pad(rays, (0, 0, 0, absent)), torch.nn.functional.pad(scores, (0, absent))
 

@@ -55,6 +55,7 @@ class Stage:
         methods: of the network that the loss calls beside `forward`.
         saved: parts of the network by the names under which their weights are left; none: all of it, as `model_pos`.
         warmup: steps over which the learning rate rises, to fall along half a cosine, whatever `decay` says; 0: none.
+        fps: frames per second of the data, left in the file for those who lift with it; None: the data does not tell.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Stage:
     methods: tuple[str, ...] = ()
     saved: Mapping[str, nn.Module] = field(default_factory=dict)
     warmup: int = 0
+    fps: float | None = None
 
     @property
     def per_epoch(self) -> int:
@@ -94,9 +96,9 @@ class Stage:
 def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> Path:
     """Run a stage to its end and leave its weights as the papers' programs do, under `model_pos`, in `<name>.bin`.
 
-    The file names the recipe, the stage, and the options (a dataclass) besides. Until it is there, `<name>.last.pt`
-    is what a resumed run goes on from; `<name>.csv` is the log. A stage that is done already is not touched. Ctrl-C
-    ends the run after the step that is being made, and saves.
+    The file names the recipe, the stage, the options (a dataclass) and the data's frame rate besides. Until it is
+    there, `<name>.last.pt` is what a resumed run goes on from; `<name>.csv` is the log. A stage that is done already is
+    not touched. Ctrl-C ends the run after the step that is being made, and saves.
 
     Raises:
         InputError: a checkpoint that cannot be read, or is of a run with other options.
@@ -123,7 +125,7 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
         parts = (stage.saved or {"model_pos": network}).items()
         weights = {name: {key: value.cpu() for key, value in part.state_dict().items()} for name, part in parts}
         with atomic(done) as temporary:
-            torch.save(weights | {"epoch": state["step"] // stage.per_epoch} | about, temporary)
+            torch.save(weights | {"epoch": state["step"] // stage.per_epoch, "fps": stage.fps} | about, temporary)
         last.unlink(missing_ok=True)
     fabric.barrier()
     if not done.exists():

@@ -49,13 +49,13 @@ class Clips:
         stride: frames from one clip of a sequence to the next.
 
     Raises:
-        InputError: nothing to learn from, or 2D of other joints than Human3.6M's.
+        InputError: nothing to learn from, 2D of other joints than Human3.6M's, or different frame rates.
     """
 
     def __init__(
         self, sequences: Iterable[Sequence], frames: int, stride: int, device: torch.device | str = "cpu"
     ) -> None:
-        motions, truths, names = [], [], []
+        motions, truths, names, rates = [], [], [], set()
         for sequence in sequences:
             if sequence.skeleton_2d != BODY.name:
                 raise InputError(f"MotionBERT lifts {BODY.name}, not {sequence.skeleton_2d}", "choose other keypoints")
@@ -63,12 +63,14 @@ class Clips:
             motions.append(motion.astype(np.float32))
             truths.append(truth.astype(np.float32))
             names += [sequence.source or sequence.name] * len(motion)
+            rates.add(sequence.fps)
         index = split_clips(names, frames, stride)
         if not index:
             raise InputError("no clips to learn from", "the data holds no sequence of this part")
         self.motion = torch.from_numpy(np.concatenate(motions)).to(device)
         self.truth = torch.from_numpy(np.concatenate(truths)).to(device)
         self.index = torch.from_numpy(np.stack(index)).to(device)
+        self.fps = tracks.one_rate(rates)
         self.mirror = torch.tensor(BODY.mirror, device=device)
 
     @property

@@ -148,7 +148,7 @@ def _stage(
 
     return Stage(
         name, network, optimiser, clips.samples, draw, loss, batch, epochs, options.decay, options.epoch_clips,
-        options.steps, options.accumulate, warmup=options.warmup,
+        options.steps, options.accumulate, warmup=options.warmup, fps=clips.fps,
     )  # fmt: skip
 
 

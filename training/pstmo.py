@@ -185,7 +185,7 @@ def _stage(
     optimiser = torch.optim.Adam(network.parameters(), lr=rate, amsgrad=True, fused=True)
     return Stage(
         name, network, optimiser, tracks.samples, draw, loss, options.batch, options.epochs[number], options.decay,
-        options.epoch_windows, options.steps, options.accumulate,
+        options.epoch_windows, options.steps, options.accumulate, fps=tracks.fps,
     )  # fmt: skip
 
 

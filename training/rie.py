@@ -105,7 +105,7 @@ def stage(options: Options, number: int, name: str, network: RIE, tracks: Tracks
 
     return Stage(
         name, network, optimiser, tracks.samples, draw, loss, options.batch, epochs, options.decay,
-        options.epoch_windows, options.steps, options.accumulate, on_epoch,
+        options.epoch_windows, options.steps, options.accumulate, on_epoch, fps=tracks.fps,
     )  # fmt: skip
 
 

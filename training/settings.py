@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import types
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -33,6 +35,28 @@ def changed(options: Options, settings: Sequence[str]) -> Options:
         except ValueError as error:
             raise UsageError(f"cannot set {name} to {text!r}", f"it is like {getattr(options, name)!r}") from error
     return replace(options, **values)
+
+
+def listed(options: type) -> list[str]:
+    """What the class of a recipe's options says of itself, and a line for each with a default: `name=default  meaning`.
+
+    A meaning is the comment beside the field, or beside that of the class which this one extends.
+    """
+    meanings: dict[str, str] = {}
+    for part in reversed(options.__mro__[:-1]):
+        meanings |= re.findall(r"^    (\w+): .+  # (.+)$", inspect.getsource(part), re.MULTILINE)
+    rows = [(f"{field.name}={_written(field.default)}", field.name) for field in fields(options)
+            if field.default is not MISSING]  # fmt: skip
+    wide = max(len(row) for row, _ in rows)
+    lines = [f"  {row:{wide}}  {meanings.get(name, '')}".rstrip() for row, name in rows]
+    return [*(inspect.getdoc(options) or "").splitlines(), "", *lines]
+
+
+def _written(value: Any) -> str:
+    """As `changed` reads it."""
+    if isinstance(value, tuple):
+        return ",".join(map(_written, value))
+    return {None: "none", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def _read(text: str, kind: Any) -> Any:

@@ -56,16 +56,17 @@ class Tracks:
     """N frames, and each once more in the mirror: samples N to 2N.
 
     Raises:
-        InputError: nothing to learn from, or tracks of different skeletons.
+        InputError: nothing to learn from, or tracks of different skeletons or frame rates.
     """
 
     def __init__(self, sequences: Iterable[Sequence], device: torch.device | str = "cpu") -> None:
-        points, joints, lenses, layouts = [], [], [], set()
+        points, joints, lenses, layouts, rates = [], [], [], set(), set()
         for sequence in sequences:
             points.append(screen(sequence).astype(np.float32))
             joints.append(sequence.joints.astype(np.float32))
             lenses.append(sequence.lens.intrinsic().astype(np.float32))
             layouts.add(sequence.skeleton_2d)
+            rates.add(sequence.fps)
         if len(layouts) != 1 or not sum(map(len, points)):
             raise InputError("no tracks to learn from", f"layouts of 2D: {', '.join(sorted(layouts)) or 'none'}")
         lengths = torch.tensor([len(track) for track in points])
@@ -75,7 +76,7 @@ class Tracks:
         self.lenses = torch.from_numpy(np.stack(lenses)).to(device)
         self.track = torch.repeat_interleave(torch.arange(len(lengths)), lengths).to(device)
         self.first, self.last = (ends - lengths).to(device), (ends - 1).to(device)
-        self.layout = layouts.pop()
+        self.layout, self.fps = layouts.pop(), one_rate(rates)
         self.mirror_2d = torch.tensor(skeleton(self.layout).mirror, device=device)
         self.mirror_3d = torch.tensor(skeleton("h36m-17").mirror, device=device)
 
@@ -98,6 +99,14 @@ class Tracks:
             torch.where(flip, joints[:, :, self.mirror_3d] * joints.new_tensor([-1, 1, 1]), joints),
             torch.where(mirrored[:, None], lens * lens.new_tensor(MIRRORED_LENS), lens),
         )
+
+
+def one_rate(rates: set[float | None]) -> float | None:
+    """Frames per second of all tracks; None where the data does not tell. Raises InputError: there are several."""
+    if len(rates) > 1:
+        told = ", ".join("not told" if rate is None else f"{rate:g}" for rate in sorted(rates, key=str))
+        raise InputError("tracks of different frame rates", f"frames per second: {told}", "data of one rate")
+    return next(iter(rates), None)
 
 
 def screen(sequence: Sequence) -> np.ndarray:

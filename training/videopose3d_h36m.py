@@ -91,6 +91,7 @@ def stage(options: Options, tracks: Tracks) -> Stage:
     return Stage(
         STAGES[0], network, optimiser, tracks.samples, draw, loss, options.batch, options.epochs, options.decay,
         options.epoch_windows, options.steps, options.accumulate, on_epoch, methods=("forward_strided",),
+        fps=tracks.fps,
     )  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def both(options: Options, known: Tracks, others: Tracks) -> Stage:
     return Stage(
         STAGES[0], network, optimiser, known.samples, draw, loss, options.batch, options.epochs, options.decay,
         options.epoch_windows, options.steps, options.accumulate, on_epoch,
-        saved={"model_pos": network.pose, "model_traj": network.path},
+        saved={"model_pos": network.pose, "model_traj": network.path}, fps=known.fps,
     )  # fmt: skip
 
 
