@@ -112,10 +112,9 @@ CANDIDATES = {
         lambda: DSTformer(64, 2, 3, 8, 64, WINDOW, len(INPUT)), _dstformer,
         field=1, frames=WINDOW, stride=3, batch=32, learning_rate=5e-4, clip=WINDOW,
     ),
-    "narrow": _sighted("ours, 27 frames, 32 features, summary 128", (9, 3, 1, 1), 32, 128),
-    "short": _sighted("ours, 27 frames, 48 features, summary 256", (9, 3, 1, 1), 48, 256, batch=128),
-    "every-frame": _sighted("the same, trained on every frame", (9, 3, 1, 1), 48, 256, stride=1, batch=32),
-    "default": _sighted(
-        "ours, 81 frames, 64 features, summary 384 (the default)", (9, 3, 3, 1, 1, 1), 64, 384, field=81, batch=128,
-    ),
+    "narrow": _sighted("ours, 27 frames, 32 features", (9, 3, 1, 1), 32, 128),
+    "short": _sighted("ours, 27 frames, 48 features", (9, 3, 1, 1), 48, 256, batch=128),
+    "every-frame": _sighted("ours, 27 frames, 48 features, trained on every frame", (9, 3, 1, 1), 48, 256, stride=1, batch=32),
+    "default": _sighted("ours, 45 frames, 64 features (the default)", (9, 5, 1, 1, 1), 64, 256, field=45, batch=128),
+    "long": _sighted("ours, 81 frames, 64 features", (9, 3, 3, 1, 1), 64, 256, field=81, batch=128),
 }  # fmt: skip

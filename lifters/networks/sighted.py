@@ -42,7 +42,7 @@ class SightedModel(nn.Module):
         ValueError: no widths, or an even one.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (9, 3, 3, 1, 1, 1), features: int = 64, summary: int = 384) -> None:
+    def __init__(self, widths: tuple[int, ...] = (9, 5, 1, 1, 1), features: int = 64, summary: int = 256) -> None:
         super().__init__()
         check_widths(widths)
         self.widths, self.features, self.summary = tuple(widths), features, summary
