@@ -114,7 +114,7 @@ CANDIDATES = {
     ),
     "narrow": _sighted("ours, 27 frames, 32 features", (9, 3, 1, 1), 32, 128),
     "short": _sighted("ours, 27 frames, 48 features", (9, 3, 1, 1), 48, 256, batch=128),
-    "every-frame": _sighted("ours, 27 frames, 48 features, trained on every frame", (9, 3, 1, 1), 48, 256, stride=1, batch=32),
+    "every-frame": _sighted("ours, 27 frames, trained on every frame", (9, 3, 1, 1), 48, 256, stride=1, batch=32),
     "default": _sighted("ours, 45 frames, 64 features (the default)", (9, 5, 1, 1, 1), 64, 256, field=45, batch=128),
     "long": _sighted("ours, 81 frames, 64 features", (9, 3, 3, 1, 1), 64, 256, field=81, batch=128),
 }  # fmt: skip

@@ -19,7 +19,7 @@ from pipeline.errors import InputError, UsageError
 from pipeline.results import Camera, Track2D
 from training import pstmo, rie, videopose3d_h36m
 from training.datasets import human36m
-from training.motion_clips import Clips, in_picture
+from training.motion_clips import Clips, in_picture, mirrored
 from training.settings import changed
 from training.tracks import Tracks, around, read
 
@@ -231,7 +231,7 @@ def test_made_pictures_keep_a_pose_proportions(h36m):
     clips = Clips(read(h36m, "test"), 9, 5)
     motion, truth = clips.clips(torch.tensor([0]))
     assert motion.shape == truth.shape == (1, 9, 17, 3)
-    assert torch.equal(clips.mirrored(motion)[0, :, 4, 0], -motion[0, :, 1, 0])
+    assert torch.equal(mirrored(motion)[0, :, 4, 0], -motion[0, :, 1, 0])
 
 
 def test_motionbert_fine_tunes_a_file_and_reads_its_own_data(tmp_path, trained):

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,19 @@ log = logging.getLogger("videopose")
 Losses = dict[str, Tensor]  # the first is what is minimised, the others are logged beside it
 Draw = Callable[[Tensor, Generator], Any]
 Loss = Callable[[nn.Module, Any], Losses]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Samples of a kind, numbered from 0, and what a batch's numbers of them stand for, see `Stage`.
+
+    Args:
+        since: the epoch from which on they are drawn.
+    """
+
+    samples: int
+    draw: Draw
+    since: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,7 @@ class Stage:
         methods: of the network that the loss calls beside `forward`.
         saved: parts of the network by the names under which their weights are left; none: all of it, as `model_pos`.
         warmup: steps over which the learning rate rises, to fall along half a cosine, whatever `decay` says; 0: none.
+        before: other samples, all of which every epoch goes over before its own; never in one batch with them.
         fps: frames per second of the data, left in the file for those who lift with it; None: the data does not tell.
     """
 
@@ -74,22 +89,37 @@ class Stage:
     methods: tuple[str, ...] = ()
     saved: Mapping[str, nn.Module] = field(default_factory=dict)
     warmup: int = 0
+    before: tuple[Source, ...] = ()
     fps: float | None = None
 
     @property
-    def per_epoch(self) -> int:
-        """Steps of an epoch; what does not fill a batch waits for another epoch's draw."""
-        return max(1, min(self.epoch_samples or self.samples, self.samples) // self.batch)
+    def sources(self) -> tuple[Source, ...]:
+        """What an epoch goes over, in this order."""
+        return *self.before, Source(min(self.epoch_samples or self.samples, self.samples), self.draw)
+
+    def batches(self, epoch: int) -> list[int]:
+        """Of each source, in this epoch; what does not fill a batch waits for another epoch's draw."""
+        return [max(1, source.samples // self.batch) * (epoch >= source.since) for source in self.sources]
+
+    def place(self, step: int) -> tuple[int, int, int]:
+        """A step's epoch, the number of the source it draws from, and which of its batches."""
+        for epoch in count():
+            for number, batches in enumerate(self.batches(epoch)):
+                if step < batches:
+                    return epoch, number, step
+                step -= batches
+        raise AssertionError
 
     @property
     def total(self) -> int:
         """Steps of the stage."""
-        return min(self.epochs * self.per_epoch, self.steps or self.epochs * self.per_epoch)
+        whole = sum(sum(self.batches(epoch)) for epoch in range(self.epochs))
+        return min(whole, self.steps or whole)
 
     def rate(self, step: int) -> float:
         """Share of the optimiser's own learning rate at a step."""
         if not self.warmup:
-            return self.decay ** (step // self.per_epoch)
+            return self.decay ** self.place(step)[0]
         return min(1.0, (step + 1) / self.warmup) * (1 + math.cos(math.pi * step / self.total)) / 2
 
 
@@ -125,7 +155,7 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
         parts = (stage.saved or {"model_pos": network}).items()
         weights = {name: {key: value.cpu() for key, value in part.state_dict().items()} for name, part in parts}
         with atomic(done) as temporary:
-            torch.save(weights | {"epoch": state["step"] // stage.per_epoch, "fps": stage.fps} | about, temporary)
+            torch.save(weights | {"epoch": stage.place(state["step"])[0], "fps": stage.fps} | about, temporary)
         last.unlink(missing_ok=True)
     fabric.barrier()
     if not done.exists():
@@ -148,8 +178,8 @@ def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Non
     journal = closing(Journal(table, state["step"], run.tensorboard)) if fabric.is_global_zero else nullcontext()
     with journal as rows, Interrupt(fabric.is_global_zero) as interrupt:
         while state["step"] < stage.total:
-            if state["step"] // stage.per_epoch != epoch:
-                epoch = state["step"] // stage.per_epoch
+            if stage.place(state["step"])[0] != epoch:
+                epoch = stage.place(state["step"])[0]
                 if stage.on_epoch:
                     stage.on_epoch(epoch)
             for group in state["optimiser"].param_groups:
@@ -173,8 +203,8 @@ def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Non
 def _step(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Losses:
     """One step; this process's part of the batch's losses, so that the mean over processes is the batch's."""
     network, optimiser = state["network"], state["optimiser"]
-    rows, random = _rows(fabric, run, stage, state["step"])
-    batch, shares = stage.draw(rows, random), fabric.world_size * stage.accumulate
+    rows, batch = _draw(fabric, run, stage, state["step"])
+    shares = fabric.world_size * stage.accumulate
     total: Losses = {}
     for number in range(stage.accumulate):
         first = fabric.global_rank * stage.accumulate + number
@@ -188,16 +218,19 @@ def _step(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Loss
     return total
 
 
-def _rows(fabric: Fabric, run: Run, stage: Stage, step: int) -> tuple[Tensor, Generator]:
-    """A step's samples, and the random numbers of its draw; this process's dropout is set, too."""
-    epoch, place = divmod(step, stage.per_epoch)
-    order = _order(stage.samples, _seed(run.seed, stage.name, "order", epoch))
+def _draw(fabric: Fabric, run: Run, stage: Stage, step: int) -> tuple[Tensor, Any]:
+    """A step's samples, and what they stand for; this process's dropout is set, too."""
+    epoch, number, place = stage.place(step)
+    source, own = stage.sources[number], number == len(stage.before)
+    kind = () if own else (number,)
+    order = _order(stage.samples if own else source.samples, _seed(run.seed, stage.name, "order", epoch, *kind))
     rows = order[place * stage.batch : (place + 1) * stage.batch]
     if len(rows) < fabric.world_size * stage.accumulate:
         parts = f"{fabric.world_size} processes, each with {stage.accumulate} shares after one another"
         raise UsageError(f"a batch of {len(rows)} is too small", f"it is for {parts}", "fewer of them")
     torch.manual_seed(_seed(run.seed, stage.name, step, fabric.global_rank))
-    return rows.to(fabric.device), Generator(fabric.device).manual_seed(_seed(run.seed, stage.name, step))
+    random = Generator(fabric.device).manual_seed(_seed(run.seed, stage.name, step))
+    return rows, source.draw(rows.to(fabric.device), random)
 
 
 def share(batch: Any, first: int, shares: int) -> Any:
@@ -244,7 +277,7 @@ def _log(
     state["sums"] = None
     if journal is None:
         return
-    row = {"epoch": state["step"] / stage.per_epoch, "seconds": round(state["seconds"], 1)}
+    row = {"epoch": stage.place(state["step"])[0], "seconds": round(state["seconds"], 1)}
     row["learning_rate"] = state["optimiser"].param_groups[0]["lr"]
     journal.write(state["step"], row | dict(zip(names, means, strict=True)))
     if run.progress:

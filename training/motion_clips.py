@@ -71,7 +71,6 @@ class Clips:
         self.truth = torch.from_numpy(np.concatenate(truths)).to(device)
         self.index = torch.from_numpy(np.stack(index)).to(device)
         self.fps = tracks.one_rate(rates)
-        self.mirror = torch.tensor(BODY.mirror, device=device)
 
     @property
     def samples(self) -> int:
@@ -86,12 +85,13 @@ class Clips:
     def draw(self, rows: Tensor, random: Generator) -> tuple[Tensor, Tensor]:
         """The same, each clip mirrored or not by chance."""
         flip = (torch.rand(len(rows), generator=random, device=rows.device) < 0.5)[:, None, None, None]
-        motion, truth = (torch.where(flip, self.mirrored(part), part) for part in self.clips(rows))
+        motion, truth = (torch.where(flip, mirrored(part), part) for part in self.clips(rows))
         return motion, truth
 
-    def mirrored(self, joints: Tensor) -> Tensor:
-        """(...,17,3) in the mirror; for results, too."""
-        return joints[..., self.mirror, :] * joints.new_tensor([-1, 1, 1])
+
+def mirrored(joints: Tensor) -> Tensor:
+    """(...,17,3) in the mirror: truth, results, or 2D with its confidence."""
+    return joints[..., list(BODY.mirror), :] * joints.new_tensor([-1, 1, 1])
 
 
 def in_picture(sequence: Sequence) -> tuple[Array, Array]:

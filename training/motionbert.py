@@ -2,7 +2,8 @@
 
 From scratch; or fine-tuned from a released or own pre-trained file (`--set start=latest_epoch.bin`), or from a
 pre-training of this run (`--set pretrain=yes`), in which exact 2D of the same motion gets a detector's errors and
-holes. The losses are position, scale and velocity. The pre-training's second part, on videos without 3D, is not here.
+holes. The losses are position, scale and velocity. Later epochs of it go over videos without 3D first, where they are
+given (`--set posetrack=FOLDER --set instavariety=FOLDER`): what is lifted must look like their 2D.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
@@ -18,8 +21,9 @@ from lifters.networks.motionbert import DSTformer, relative
 from lifters.networks.motionbert_noise import add_noise, draw_masks, hide
 from lifters.released import load_into, read_network
 from training import losses
-from training.loop import Draw, Losses, Stage, teach
-from training.motion_clips import Clips, read
+from training.datasets.motion_2d import instavariety, posetrack
+from training.loop import Draw, Losses, Source, Stage, teach
+from training.motion_clips import Clips, mirrored, read
 from training.run import Run, command, start
 
 
@@ -49,6 +53,9 @@ class Options:
     pretrain_batch: int = 64
     pretrain_epochs: int = 90
     pretrain_rate: float = 5e-4
+    posetrack: Path | None = None  # PoseTrack18's annotations, a folder of JSON files
+    instavariety: Path | None = None  # folder of motion_all.npy and id_all.npy
+    since_2d: int = 30  # epochs of pre-training before those that go over videos without 3D
     hidden_joints: float = 0.05  # share of the joints that pre-training hides
     hidden_frames: float = 0.1  # share of the frames
     decay: float = 0.99  # of the learning rate, per epoch
@@ -57,6 +64,13 @@ class Options:
     accumulate: int = 1  # shares of a batch, one after another before a step
     epoch_clips: int | None = None  # drawn for an epoch; None: all
     steps: int | None = None  # at most so many in each stage
+
+
+class Seen(NamedTuple):
+    """Clips of videos without 3D: what the network gets and what was seen, x, y, confidence: (B,T,17,3) each."""
+
+    motion: Tensor
+    keypoints: Tensor
 
 
 def small(options: Options) -> Options:
@@ -106,19 +120,43 @@ def lifting(options: Options, clips: Clips, network: DSTformer, name: str) -> St
 
 
 def pretraining(options: Options, clips: Clips, network: DSTformer) -> Stage:
-    """Exact 2D, which is the truth's x and y, spoilt and with holes."""
+    """Exact 2D, which is the truth's x and y, spoilt and with holes; and videos without 3D.
+
+    Raises:
+        InputError: files of such videos that cannot be used.
+    """
 
     def draw(rows: Tensor, random: Generator) -> tuple[Tensor, Tensor]:
         _, truth = clips.draw(rows, random)
-        masks = draw_masks(
-            len(truth), options.frames, truth.shape[2], random, options.hidden_joints, options.hidden_frames
-        )
-        return hide(add_noise(truth[..., :2], random), *masks), truth
+        return _holes(options, add_noise(truth[..., :2], random), random), truth
 
+    sources = []
+    if options.posetrack:  # annotated by people: a detector's errors are added
+        sources.append(_source(options, posetrack(options.posetrack), clips.motion.device, noise=True))
+    if options.instavariety:
+        sources.append(_source(options, instavariety(options.instavariety), clips.motion.device, noise=False))
     return _stage(
         options, "pretrain", network, clips, draw, options.pretrain_batch, options.pretrain_epochs,
-        options.pretrain_rate,
+        options.pretrain_rate, tuple(sources),
     )  # fmt: skip
+
+
+def _source(options: Options, motions: np.ndarray, device: torch.device, noise: bool) -> Source:
+    """Clips (M,T,17,3) x, y, confidence, half of them mirrored; joints that were not seen stay so."""
+    seen = torch.from_numpy(motions[:, : options.frames]).to(device)
+
+    def draw(rows: Tensor, random: Generator) -> Seen:
+        flip = torch.rand(len(rows), generator=random, device=rows.device) < 0.5
+        keypoints = torch.where(flip[:, None, None, None], mirrored(seen[rows]), seen[rows])
+        spoilt = torch.where(keypoints[..., 2:] > 0, add_noise(keypoints[..., :2], random), 0.0) if noise else keypoints
+        return Seen(_holes(options, spoilt, random), keypoints)
+
+    return Source(len(seen), draw, options.since_2d)
+
+
+def _holes(options: Options, motion: Tensor, random: Generator) -> Tensor:
+    masks = draw_masks(*motion.shape[:3], random, options.hidden_joints, options.hidden_frames)
+    return hide(motion, *masks)
 
 
 def total(options: Options, predicted: Tensor, truth: Tensor) -> Losses:
@@ -127,6 +165,13 @@ def total(options: Options, predicted: Tensor, truth: Tensor) -> Losses:
     velocity = losses.velocity(predicted, truth)
     whole = position + options.scale * scale + options.velocity * velocity
     return {"loss": whole, "position": position, "scale": scale, "velocity": velocity}
+
+
+def on_screen(options: Options, predicted: Tensor, keypoints: Tensor) -> Losses:
+    """The paper's for videos without 3D, in the place of that sum."""
+    points = relative(keypoints, options.root_relative)[..., :2]
+    projection = losses.projection(predicted, points, keypoints[..., 2:])
+    return {"loss": projection, "projection": projection}
 
 
 def _stage(
@@ -138,17 +183,24 @@ def _stage(
     batch: int,
     epochs: int,
     rate: float,
+    before: tuple[Source, ...] = (),
 ) -> Stage:
     """AdamW."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=options.weight_decay, fused=True)
 
-    def loss(wrapped: nn.Module, drawn: tuple[Tensor, Tensor]) -> Losses:
+    names = ("loss", "position", "scale", "velocity", *(("projection",) if before else ()))
+
+    def loss(wrapped: nn.Module, drawn: tuple[Tensor, Tensor] | Seen) -> Losses:
         motion, truth = drawn
-        return total(options, wrapped(motion), relative(truth, options.root_relative))
+        if isinstance(drawn, Seen):
+            parts = on_screen(options, wrapped(motion), truth)
+        else:
+            parts = total(options, wrapped(motion), relative(truth, options.root_relative))
+        return {name: parts.get(name, torch.zeros_like(parts["loss"])) for name in names}  # the same columns always
 
     return Stage(
         name, network, optimiser, clips.samples, draw, loss, batch, epochs, options.decay, options.epoch_clips,
-        options.steps, options.accumulate, warmup=options.warmup, fps=clips.fps,
+        options.steps, options.accumulate, warmup=options.warmup, before=before, fps=clips.fps,
     )  # fmt: skip
 
 
