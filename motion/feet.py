@@ -16,13 +16,15 @@ from pipeline.skeletons import Skeleton
 BLEND_S = 0.12  # a correction fades in before a stance and out after it
 FLATTEN_M, KEEP_M = 0.08, 0.20  # a stance nearer to the floor is put on it; one further away (a step, a box) is not
 SINK_M = 0.10  # a moving foot that is deeper in the floor is lifted less, and from `KEEP_M` on (a stair) not at all
+PAUSE_S, STRAY_M = 0.25, 0.06  # so short a doubt, in which a point strays no further, ends no stance: nobody steps so
 SURE = 0.004  # variance of a standing point's place, as share of a free joint's
 
 
 def hold_feet(joints: Array, contact: Array, times: Array, lengths: Array, skeleton: Skeleton) -> Array:
     """Joints (T,K,3) in the world, contact (T,F) in [0,1] -> joints with bones of `lengths` (K,) m.
 
-    Each standing point of a foot gets one place, the mean of the stance; a point that is unknown (NaN) ends its stance.
+    Each standing point of a foot gets one place, the mean of the stance; a point that is unknown (NaN) ends its stance,
+    a moment of doubt does not.
     """
     feet = feet_of(skeleton)
     contact = np.where(np.isfinite(joints[:, feet.joints]).all(-1), contact, 0.0)
@@ -38,7 +40,7 @@ def _corrections(points: Array, contact: Array, times: Array, rest: float) -> tu
     """(T,F,3) m to each point's place, held outside its stances, and (T,F) how much of it counts."""
     shift, weight = np.zeros_like(points), np.zeros(points.shape[:2])
     for f in range(points.shape[1]):
-        for begin, end in stances(contact[:, f], times):
+        for begin, end in _unbroken(stances(contact[:, f], times), points[:, f], times):
             place = points[begin:end, f].mean(0)
             place[2] += (rest - place[2]) * _ease((KEEP_M - abs(place[2] - rest)) / (KEEP_M - FLATTEN_M))
             first, last = np.searchsorted(times, [times[begin] - BLEND_S, times[end - 1] + BLEND_S])
@@ -48,6 +50,21 @@ def _corrections(points: Array, contact: Array, times: Array, rest: float) -> tu
             shift[rows, f] = place - points[np.clip(rows, begin, end - 1), f]
             weight[rows, f] = fade
     return shift, weight
+
+
+def _unbroken(spans: list[tuple[int, int]], points: Array, times: Array) -> list[tuple[int, int]]:
+    """Spans [begin, end) of (T,) frames, those joined between which the point (T,3) has not moved away."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in spans:
+        if joined and times[begin] - times[joined[-1][1] - 1] <= PAUSE_S:
+            first, last = joined[-1]
+            place = points[first:last].mean(0)
+            between = np.concatenate([points[last:begin], points[begin:end].mean(0, keepdims=True)])
+            if np.linalg.norm(between - place, axis=-1).max() <= STRAY_M:
+                joined[-1] = first, end
+                continue
+        joined.append((begin, end))
+    return joined
 
 
 def _ease(share: Array | float) -> Array:

@@ -190,6 +190,21 @@ def test_a_foot_that_sinks_does_not_jump():
     np.testing.assert_allclose(out[depth > 0.23], sinking[depth > 0.23], atol=1e-6)
 
 
+@pytest.mark.parametrize("lifted", [0.0, 0.1])
+def test_a_moment_of_doubt_does_not_replant_a_foot(lifted):
+    """The lifter loses sight of a standing foot for 3 frames and sees it 3 cm elsewhere then; or the foot was lifted."""
+    joints, _ = people.walker(lambda t: np.stack([0.3 + 0 * t, 4 + 0 * t], -1), TIMES)
+    feet = slice(17, 21)
+    seen = joints + np.where(TIMES > 2.5, 0.03, 0.0)[:, None, None] * np.array([1.0, 0, 0])
+    doubt = (TIMES > 2.45) & (TIMES < 2.55)
+    seen[doubt, feet, 2] += lifted
+    contact = np.where(doubt[:, None], 0.0, np.ones(4))
+    lengths = bone_lengths(joints, np.ones(joints.shape[:2]), people.H36M)
+    out = hold_feet(seen, contact, TIMES, lengths, people.H36M)[:, feet]
+    hop = np.linalg.norm(np.diff(out, axis=0), axis=-1).max()
+    assert hop < 0.001 if not lifted else hop > 0.01
+
+
 def test_a_step_above_the_floor_is_not_pulled_down():
     joints, contacts = people.walker(lambda t: np.stack([0.3 + 0 * t, 4 + 0 * t], -1), TIMES)
     raised = joints + np.array([0, 0, 0.4])
