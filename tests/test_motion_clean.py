@@ -192,7 +192,7 @@ def test_a_foot_that_sinks_does_not_jump():
 
 @pytest.mark.parametrize("lifted", [0.0, 0.1])
 def test_a_moment_of_doubt_does_not_replant_a_foot(lifted):
-    """The lifter loses sight of a standing foot for 3 frames and sees it 3 cm elsewhere then; or the foot was lifted."""
+    """The lifter loses sight of a standing foot for 3 frames and sees it 3 cm elsewhere; or it was lifted."""
     joints, _ = people.walker(lambda t: np.stack([0.3 + 0 * t, 4 + 0 * t], -1), TIMES)
     feet = slice(17, 21)
     seen = joints + np.where(TIMES > 2.5, 0.03, 0.0)[:, None, None] * np.array([1.0, 0, 0])
