@@ -25,6 +25,7 @@ from scipy.interpolate import CubicSpline
 from scipy.optimize import linear_sum_assignment
 
 from checkpoints.card import write_accuracy
+from checkpoints.store import sha256
 from motion.clean import clean
 from motion.place import placement
 from pipeline.choices import lifter_class
@@ -43,9 +44,7 @@ NEEDS = {"balance": "balance_4views/reference.trc", "mocap": "mocap/score.py", "
 LIFTERS = ("videopose3d", "blazepose")
 RATES = (12.5, 25.0, 30.0, 50.0)
 SCORE_CAMERA = Camera(np.array([[1100.0, 0, 500], [0, 1100, 500], [0, 0, 1]]), (1000, 1000))  # of score.py
-
-
-CARD = "Errors over joints 0-16 in mm on test subjects never trained on; 2D exact and with noise."
+ACCURACY_NOTE = "Errors over joints 0-16 in mm on test subjects never trained on; 2D exact and with noise."
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -57,8 +56,10 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, help="of mocap and rates")
     parser.add_argument("--card", type=Path, help="of mocap: a card of weights that gets the figures of the lift")
     arguments = parser.parse_args(given)
-    if arguments.card and (arguments.what != "mocap" or not arguments.card.is_file()):
-        parser.error(f"--card is of mocap and an existing file, not {arguments.card}")
+    if arguments.card and (arguments.what != "mocap" or not arguments.card.is_file() or not arguments.weights):
+        parser.error("--card is of mocap and of --weights, and an existing file")
+    if arguments.card and f'"{sha256(arguments.weights)}"' not in arguments.card.read_text(encoding="utf-8"):
+        parser.error(f"{arguments.card} is not the card of {arguments.weights}: another sha256")
     if arguments.what in TABLES and (arguments.lifter or arguments.weights):
         parser.error(
             f"{arguments.what} compares {' and '.join(LIFTERS)}; --lifter and --weights are of mocap and rates"
@@ -69,7 +70,7 @@ def main(given: Sequence[str] | None = None) -> None:
         lifter = lifter_class(arguments.lifter or "videopose3d", arguments.weights)
         figures = LIFTS[arguments.what](arguments.data, lifter(arguments.weights))
         if arguments.card:
-            write_accuracy(arguments.card, CARD, figures)
+            write_accuracy(arguments.card, ACCURACY_NOTE, figures)
         return
     with tempfile.TemporaryDirectory(prefix="videopose-accuracy-") as scratch:
         TABLES[arguments.what](arguments.data, Path(scratch))

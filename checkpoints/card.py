@@ -72,7 +72,8 @@ def write_accuracy(path: Path, told: str, figures: dict[str, float]) -> None:
     head, mark, rest = path.read_text(encoding="utf-8").partition("[accuracy]\n")
     if not mark or rest.startswith("[") or "\n[" in rest:
         raise InputError(f"{path} does not end in a table of accuracy", hint="a card that training wrote")
-    head = head.rpartition("# ")[0] if head.rstrip().rpartition("\n")[2].startswith("#") else head
+    *before, last, _ = head.split("\n")
+    head = "".join(f"{line}\n" for line in (before if last.startswith("#") else [*before, last]))
     lines = [f"{name} = {value:.1f}" for name, value in figures.items()]
     with atomic(path) as temporary:
         temporary.write_text("\n".join([f"{head}# {told}", "[accuracy]", *lines]) + "\n", encoding="utf-8")

@@ -73,14 +73,25 @@ def read_state(path: Path) -> dict[str, State]:
 def read_options(path: Path) -> dict[str, Any]:
     """The options of the recipe that a file of this project's own training names; of other files, nothing.
 
-    Besides, `fps`: frames per second of the data, None where the file does not tell.
+    Raises:
+        MissingError, InputError: as `read_state`.
+    """
+    loaded = _read(path)
+    return dict(loaded["config"]) if _is_ours(loaded) else {}
+
+
+def read_rate(path: Path) -> float | None:
+    """Frames per second of the data that a file of this project's own training learnt from; None: it does not tell.
 
     Raises:
         MissingError, InputError: as `read_state`.
     """
     loaded = _read(path)
-    ours = isinstance(loaded, Mapping) and isinstance(loaded.get("config"), Mapping) and "recipe" in loaded
-    return dict(loaded["config"]) | {"fps": loaded.get("fps")} if ours else {}
+    return loaded.get("fps") if _is_ours(loaded) else None
+
+
+def _is_ours(loaded: Any) -> bool:
+    return isinstance(loaded, Mapping) and isinstance(loaded.get("config"), Mapping) and "recipe" in loaded
 
 
 def read_network(path: Path, name: str = "") -> State:

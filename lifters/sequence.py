@@ -74,13 +74,13 @@ class SequenceLifter(ABC):
             what = f"the lifter {self.name} has no weights of its own"
             raise MissingError(what, f"it runs what its authors released: {self.files}", "--weights FILE")
         _check_torch(self.name)
-        from lifters.released import load_into, read_network, read_options
+        from lifters.released import load_into, read_network, read_options, read_rate
         from lifters.variants import recognise
 
         self.file, self.flip = Path(weights), flip
         state, self.options = read_network(self.file), read_options(self.file)
         self.variant = _fitting(recognise(state), self.name, self.file)
-        told = self.options.get("fps")
+        told = read_rate(self.file)
         self.convention = replace(self._convention(), rate=told) if told else self._convention()
         try:
             network = self._build(state)

@@ -1,6 +1,7 @@
-"""The lifter `videopose3d` (default): a temporal convolution network over a whole track, with our own weights.
+"""The lifter `videopose3d` (default): temporal convolutions over a whole track, with our own weights.
 
-Method: Pavllo et al., CVPR 2019; trained by `training/videopose3d.py`. Runs on OpenVINO; PyTorch is not needed.
+Network: `lifters/networks/sighted.py`, after VideoPose3D (Pavllo et al., CVPR 2019) and RIE (Shan et al., ACM MM 2021);
+trained by `training/videopose3d.py`. Runs on OpenVINO; PyTorch is not needed.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from pipeline.skeletons import Skeleton
 BLEND_S = 0.12  # a correction fades in before a stance and out after it
 FLATTEN_M, KEEP_M = 0.08, 0.20  # a stance nearer to the floor is put on it; one further away (a step, a box) is not
 SINK_M = 0.10  # a moving foot that is deeper in the floor is lifted less, and from `KEEP_M` on (a stair) not at all
-PAUSE_S, STRAY_M = 0.25, 0.06  # so short a doubt, in which a point strays no further, ends no stance: nobody steps so
+PAUSE_S, STRAY_M = 0.25, 0.06  # so short a doubt, in which a point strays no further, ends no stance; nor does a tap
 SURE = 0.004  # variance of a standing point's place, as share of a free joint's
 
 

@@ -59,8 +59,8 @@ def motionbert_of(state, facts, options):
     return DSTformer(**sizes)
 
 
-NETWORK = {"rie": rie_of, "pstmo": pstmo_of, "videopose3d-h36m": videopose3d_of, "motionbert": motionbert_of}
-NETWORK["videopose3d-semi"] = videopose3d_of
+NETWORK = {"rie": rie_of, "pstmo": pstmo_of, "motionbert": motionbert_of}
+NETWORK |= dict.fromkeys(("videopose3d-h36m", "videopose3d-semi"), videopose3d_of)
 
 
 def network(name, path):

@@ -157,6 +157,10 @@ def test_learning_rate_rises_stays_and_falls():
     rates = [learning_rate(options, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[30] == 1.0 and rates[99] == pytest.approx(1 / 40)
     assert np.all(np.diff(rates[60:]) < 0)
+    short = replace(options, steps=20)
+    rates = [learning_rate(short, step) for step in range(20)]
+    assert rates[0] == 0.5 and rates[1] == pytest.approx(0.95) and np.all(np.diff(rates[1:]) < 0)
+    assert rates[-1] == pytest.approx(1 / 20)
 
 
 def run(recorded, out, progress=None, seed=0, resume=False, log_every=10, save_minutes=3.0, **changes):
@@ -216,13 +220,28 @@ def test_a_run_goes_on_with_its_own_options_only(recorded, tmp_path):
         with pytest.raises(InputError, match=f"it has {next(iter(other))} "):
             run(recorded, tmp_path, resume=True, **other)
     run(recorded, tmp_path, resume=True, steps=32)
+    with pytest.raises(InputError, match="it has made 32"):
+        run(recorded, tmp_path, resume=True, steps=31)
+
+
+def test_a_run_at_its_end_is_left_alone(recorded, tmp_path):
+    run(recorded, tmp_path)
+    (card,) = (tmp_path / "cards").iterdir()
+    card.write_text("measured")
+    run(recorded, tmp_path, resume=True)
+    assert card.read_text() == "measured"
+
+
+def test_a_run_tells_the_frame_rate_of_its_data(recorded, tmp_path):
+    run(recorded, tmp_path, steps=1)
+    assert torch.load(tmp_path / "lifter.bin", weights_only=True)["fps"] == load_mocap(recorded).fps
 
 
 def test_two_processes_leave_one_card(recorded, tmp_path):
     program = f"""
 from pathlib import Path
 from training.videopose3d import main
-main(Path({str(recorded)!r}), Path({str(tmp_path)!r}), tiny=True, device="cpu", steps=50, devices=2)
+main(Path({str(recorded)!r}), Path({str(tmp_path)!r}), tiny=True, device="cpu", steps=4, devices=2)
 """
     file = tmp_path / "two.py"
     file.write_text(program)
@@ -231,7 +250,7 @@ main(Path({str(recorded)!r}), Path({str(tmp_path)!r}), tiny=True, device="cpu", 
     assert done.returncode == 0, done.stderr.decode()
     assert (tmp_path / "cards" / "videopose3d-open.toml").is_file() and (tmp_path / "videopose3d-open.onnx").is_file()
     with (tmp_path / "lifter.csv").open() as log:
-        assert [row["step"] for row in csv.DictReader(log)] == ["50"]
+        assert [row["step"] for row in csv.DictReader(log)] == ["4"]
 
 
 def test_a_window_of_one_output_is_refused(recorded, tmp_path):

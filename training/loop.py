@@ -13,11 +13,12 @@ import signal
 import threading
 import time
 import zlib
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from itertools import count
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from training.journal import Journal
 from training.run import Run
 
 log = logging.getLogger("videopose")
+FOLDERS = ("data", "posetrack", "instavariety")  # options that say where data is; it may be moved
 Losses = dict[str, Tensor]  # the first is what is minimised, the others are logged beside it
 Draw = Callable[[Tensor, Generator], Any]
 Loss = Callable[[nn.Module, Any], Losses]
@@ -103,12 +105,13 @@ class Stage:
 
     def place(self, step: int) -> tuple[int, int, int]:
         """A step's epoch, the number of the source it draws from, and which of its batches."""
-        for epoch in count():
-            for number, batches in enumerate(self.batches(epoch)):
-                if step < batches:
-                    return epoch, number, step
-                step -= batches
-        raise AssertionError
+        epoch, last = 0, max(source.since for source in self.sources)  # from which on epochs are equally long
+        while epoch < last and step >= (steps := sum(self.batches(epoch))):
+            epoch, step = epoch + 1, step - steps
+        more, step = divmod(step, sum(self.batches(epoch)))
+        ends = list(accumulate(self.batches(epoch + more)))
+        number = bisect_right(ends, step)
+        return epoch + more, number, step - (ends[number - 1] if number else 0)
 
     @property
     def total(self) -> int:
@@ -145,7 +148,7 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
     for method in stage.methods:
         network.mark_forward_method(method)
     state = {"network": network, "optimiser": optimiser, "step": 0, "seconds": 0.0, "sums": None} | about
-    state["scaler"] = fabric.strategy.precision.state_dict()  # of half-precision gradients
+    state["scaler"] = fabric.strategy.precision.state_dict()
     if last.exists():
         check(last, about)
         fabric.load(last, state, weights_only=True)
@@ -169,35 +172,68 @@ def described(recipe: str, stage: str, options: Any, run: Run) -> dict[str, Any]
     return {"recipe": recipe, "stage": stage, "config": config}
 
 
-def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> None:
-    """From the state's step to the last."""
+def run_steps(
+    fabric: Fabric,
+    run: Run,
+    name: str,
+    state: dict[str, Any],
+    total: int,
+    step: Callable[[int], tuple[Losses, dict[str, float]]],
+    remember: Callable[[], None] | None = None,
+) -> None:
+    """Make the steps from the state's to the last, logging and saving on the way; Ctrl-C saves and ends.
+
+    Args:
+        name: of the stage.
+        state: what is saved: `network` and `optimiser` as Fabric wraps them, `step`, `seconds`, `sums` of the losses
+            since the log's last row (None: none), and more.
+        step: makes the step of a number; returns its losses and what else the log tells.
+        remember: called before the state is saved.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C.
+    """
     state["network"].train()
     began = saved = time.monotonic()
-    before, epoch = state["seconds"], -1
-    table = run.table(stage.name)
+    before, table = state["seconds"], run.table(name)
     journal = closing(Journal(table, state["step"], run.tensorboard)) if fabric.is_global_zero else nullcontext()
     with journal as rows, Interrupt(fabric.is_global_zero) as interrupt:
-        while state["step"] < stage.total:
-            if stage.place(state["step"])[0] != epoch:
-                epoch = stage.place(state["step"])[0]
-                if stage.on_epoch:
-                    stage.on_epoch(epoch)
-            for group in state["optimiser"].param_groups:
-                group["lr"] = stage.optimiser.defaults["lr"] * stage.rate(state["step"])
-            losses = _step(fabric, run, stage, state)
+        while state["step"] < total:
+            losses, told = step(state["step"])
             parts = torch.stack(list(losses.values()))
             state["sums"] = parts if state["sums"] is None else state["sums"].to(parts) + parts
             state["step"] += 1
             state["seconds"] = before + time.monotonic() - began
-            if state["step"] % run.log_every == 0 or state["step"] == stage.total:
-                _log(fabric, run, stage, state, list(losses), rows)
-            due = time.monotonic() - saved >= 60 * run.save_minutes
-            stop, due = agreed(fabric, interrupt.asked, due)
+            if state["step"] % run.log_every == 0 or state["step"] == total:
+                _log(fabric, run, name, state, list(losses), told, rows)
+            stop, due = agreed(fabric, interrupt.asked, time.monotonic() - saved >= 60 * run.save_minutes)
             if stop or due:
-                save(fabric, run.last(stage.name), state)
+                if remember:
+                    remember()
+                save(fabric, run.last(name), state)
                 saved = time.monotonic()
             if stop:
                 raise KeyboardInterrupt
+
+
+def _steps(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> None:
+    """The steps of a stage, from the state's to the last."""
+    current = -1
+
+    def step(number: int) -> tuple[Losses, dict[str, float]]:
+        nonlocal current
+        epoch = stage.place(number)[0]
+        if epoch != current and stage.on_epoch:
+            stage.on_epoch(epoch)
+        current = epoch
+        for group in state["optimiser"].param_groups:
+            group["lr"] = stage.optimiser.defaults["lr"] * stage.rate(number)
+        return _step(fabric, run, stage, state), {"epoch": epoch}
+
+    def remember() -> None:
+        state["scaler"] = fabric.strategy.precision.state_dict()  # of half-precision gradients
+
+    run_steps(fabric, run, stage.name, state, stage.total, step, remember)
 
 
 def _step(fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any]) -> Losses:
@@ -269,7 +305,13 @@ def save(fabric: Fabric, path: Path, state: dict[str, Any]) -> None:
 
 
 def _log(
-    fabric: Fabric, run: Run, stage: Stage, state: dict[str, Any], names: list[str], journal: Journal | None
+    fabric: Fabric,
+    run: Run,
+    name: str,
+    state: dict[str, Any],
+    losses: list[str],
+    told: Mapping[str, float],
+    journal: Journal | None,
 ) -> None:
     """Means since the last row; the last row of a stage may be of fewer steps."""
     steps = state["step"] % run.log_every or run.log_every
@@ -277,14 +319,14 @@ def _log(
     state["sums"] = None
     if journal is None:
         return
-    row = {"epoch": stage.place(state["step"])[0], "seconds": round(state["seconds"], 1)}
+    row = dict(told) | {"seconds": round(state["seconds"], 1)}
     row["learning_rate"] = state["optimiser"].param_groups[0]["lr"]
-    journal.write(state["step"], row | dict(zip(names, means, strict=True)))
+    journal.write(state["step"], row | dict(zip(losses, means, strict=True)))
     if run.progress:
-        run.progress(stage.name, state["step"], means[0])
+        run.progress(name, state["step"], means[0])
 
 
-def check(path: Path, about: Mapping[str, Any], free: Collection[str] = ("data",)) -> None:
+def check(path: Path, about: Mapping[str, Any], free: Collection[str] = FOLDERS) -> None:
     """A checkpoint must be of this recipe, stage and options, but for those that are `free`. Raises InputError."""
     try:
         held = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

@@ -20,6 +20,7 @@ from torch import Generator, Tensor, nn
 from lifters.networks.motionbert import DSTformer, relative
 from lifters.networks.motionbert_noise import add_noise, draw_masks, hide
 from lifters.released import load_into, read_network
+from pipeline.errors import UsageError
 from training import losses
 from training.datasets.motion_2d import instavariety, posetrack
 from training.loop import Draw, Losses, Source, Stage, teach
@@ -37,22 +38,22 @@ class Options:
     start: Path | None = None  # weights to fine-tune
     pretrain: bool = False  # before fine-tuning, with noise and holes
     root_relative: bool = True  # every frame relative to its root; no: x, y in the picture (for video in the wild)
-    channels: int = 512
+    channels: int = 512  # of every joint in every frame
     ratio: int = 2  # width inside the perceptrons, in channels
-    depth: int = 5
-    heads: int = 8
-    representation: int = 512
+    depth: int = 5  # blocks of each stream
+    heads: int = 8  # of every attention
+    representation: int = 512  # numbers before the last layer
     frames: int = 243  # of a clip
     stride: int = 81  # frames from one clip to the next
     scale: float = 0.5  # weight of the scale loss
     velocity: float = 20.0  # weight of the velocity loss
     batch: int = 32  # clips
     epochs: int = 120  # from scratch
-    finetune_epochs: int = 60
+    finetune_epochs: int = 60  # after a start or pre-training
     learning_rate: float = 2e-4  # Lite, fine-tuned, not root-relative: 5e-4
-    pretrain_batch: int = 64
-    pretrain_epochs: int = 90
-    pretrain_rate: float = 5e-4
+    pretrain_batch: int = 64  # clips
+    pretrain_epochs: int = 90  # of pre-training
+    pretrain_rate: float = 5e-4  # learning rate of pre-training
     posetrack: Path | None = None  # PoseTrack18's annotations, a folder of JSON files
     instavariety: Path | None = None  # folder of motion_all.npy and id_all.npy
     since_2d: int = 30  # epochs of pre-training before those that go over videos without 3D
@@ -60,7 +61,7 @@ class Options:
     hidden_frames: float = 0.1  # share of the frames
     decay: float = 0.99  # of the learning rate, per epoch
     warmup: int = 0  # steps over which the learning rate rises, to fall along half a cosine; 0: the paper's decay
-    weight_decay: float = 0.01
+    weight_decay: float = 0.01  # AdamW's
     accumulate: int = 1  # shares of a batch, one after another before a step
     epoch_clips: int | None = None  # drawn for an epoch; None: all
     steps: int | None = None  # at most so many in each stage
@@ -78,7 +79,7 @@ def small(options: Options) -> Options:
     return replace(
         options, channels=128, depth=1, representation=128, frames=3, stride=3, velocity=1.0, batch=16, epochs=20,
         finetune_epochs=16, learning_rate=3e-3, pretrain_batch=16, pretrain_epochs=4, pretrain_rate=3e-3, warmup=100,
-        epoch_clips=1600, cameras=2,
+        epoch_clips=1600, cameras=2, since_2d=1,
     )  # fmt: skip
 
 
@@ -87,8 +88,9 @@ def train(options: Options, run: Run) -> Path:
 
     Raises:
         InputError: data or weights that cannot be used, or nothing to resume.
-        UsageError: no such device.
+        UsageError: no such device, or videos without 3D that no epoch would go over.
     """
+    _check_videos(options)
     last = "finetune" if options.start or options.pretrain else "scratch"
     fabric = start(run, ("pretrain", last) if options.pretrain else (last,))
     clips = Clips(
@@ -100,6 +102,17 @@ def train(options: Options, run: Run) -> Path:
         before = teach(fabric, run, pretraining(options, clips, network), "motionbert", options)
     network = begin(options, run.seed, before)
     return teach(fabric, run, lifting(options, clips, network, last), "motionbert", options)
+
+
+def _check_videos(options: Options) -> None:
+    """Raises UsageError for videos that are named and would not be looked at."""
+    if not (options.posetrack or options.instavariety):
+        return
+    if not options.pretrain:
+        raise UsageError("posetrack and instavariety are for pre-training", "this run has none", "--set pretrain=yes")
+    if options.since_2d >= options.pretrain_epochs:
+        what = f"all {options.pretrain_epochs} epochs of pre-training are before since_2d={options.since_2d}"
+        raise UsageError(what, "none would go over posetrack and instavariety", "--set since_2d")
 
 
 def begin(options: Options, seed: int, before: Path | None) -> DSTformer:
@@ -187,14 +200,13 @@ def _stage(
 ) -> Stage:
     """AdamW."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=options.weight_decay, fused=True)
-
     names = ("loss", "position", "scale", "velocity", *(("projection",) if before else ()))
 
     def loss(wrapped: nn.Module, drawn: tuple[Tensor, Tensor] | Seen) -> Losses:
-        motion, truth = drawn
         if isinstance(drawn, Seen):
-            parts = on_screen(options, wrapped(motion), truth)
+            parts = on_screen(options, wrapped(drawn.motion), drawn.keypoints)
         else:
+            motion, truth = drawn
             parts = total(options, wrapped(motion), relative(truth, options.root_relative))
         return {name: parts.get(name, torch.zeros_like(parts["loss"])) for name in names}  # the same columns always
 

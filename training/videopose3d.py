@@ -2,14 +2,12 @@
 
 Draw random views of recorded motion, lift every ninth frame of them with the network, compare, step. (Many
 windows with few outputs teach more per second than few with many, and cost far less than all outputs of a window.) The
-weights that count are a running average. The learning rate rises, stays, and falls to zero over the last steps; a run
-that is resumed with more `steps` goes on from the plateau. Everything random hangs on `seed`.
+weights that count are a running average. The learning rate rises, stays, and falls to zero over the last steps; what a
+resumed run with more `steps` has of them, it goes on with. Everything random hangs on `seed`.
 """
 
 from __future__ import annotations
 
-import time
-from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,8 +21,7 @@ from torch.nn import functional
 from lifters.networks.sighted import SightedModel
 from pipeline.errors import InputError, UsageError
 from pipeline.files import atomic
-from training.journal import Journal
-from training.loop import Interrupt, agreed, check, described, save
+from training.loop import Losses, check, described, run_steps, save
 from training.mocap import BODY, UNKNOWN, load_mocap
 from training.procedural import joined, procedural
 from training.publish import commit, publish
@@ -38,21 +35,21 @@ LOSSES = ("loss", "position", "aligned", "bone", "velocity", "contact")
 
 @dataclass(frozen=True)
 class Options:
-    """Everything that is learnt depends on, but seed and precision."""
+    """All that what is learnt depends on, except seed and precision."""
 
-    data: Path
+    data: Path  # motion capture, open_mocap.npz
     steps: int = 13_000  # about an hour on two CPU cores that compute in bf16
-    warmup: int = 500
+    warmup: int = 500  # the first steps, over which the learning rate rises
     decay: int = 10_000  # the last steps, over which the learning rate falls to zero
-    batch: int = 256  # windows
+    batch: int = 256  # windows, of all processes together
     frames: int = 28  # of a window that may be outputs
     stride: int = 9  # every so-many-th of them is one
     acted: float = 0.12  # share of windows with poses acted by the studio, which are rare in recordings
-    widths: tuple[int, ...] = (9, 5, 1, 1, 1)
-    features: int = 64
-    summary: int = 256
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
+    widths: tuple[int, ...] = (9, 5, 1, 1, 1)  # of the filters over time; their product is what an output sees
+    features: int = 64  # of each joint
+    summary: int = 256  # width of what the joints share
+    learning_rate: float = 1e-3  # at its highest
+    weight_decay: float = 0.01  # AdamW's
     clip: float = 1.0  # longest gradient
     average: float = 0.999  # of the weights, per step
 
@@ -97,96 +94,82 @@ def train(options: Options, run: Run) -> Path:
     if options.acted:
         mocap = joined(mocap, procedural(mocap.fps, run.seed), options.acted)
     fabric = start(run, [STAGE])
+    if options.batch < fabric.world_size:
+        raise UsageError(f"{options.batch} windows are too few for {fabric.world_size} processes", "", "--set batch")
     torch.manual_seed(run.seed)
-    model = build(options)
+    network = build(options)
     averaging = torch.optim.swa_utils.get_ema_multi_avg_fn(options.average)
-    average = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=averaging, use_buffers=True).to(fabric.device)
-    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=options.weight_decay, fused=True)
-    model, optimiser = fabric.setup(model, optimiser)
+    average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=averaging, use_buffers=True).to(fabric.device)
+    fused = run.precision != "16-mixed"  # Fabric clips no gradients of one that is
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=options.weight_decay, fused=fused)
+    network, optimiser = fabric.setup(network, optimiser)
     generator = torch.Generator(fabric.device).manual_seed(run.seed + 1000 * fabric.global_rank)
-    views = Views(mocap.to(fabric.device), options.frames, model.receptive_field, generator)
+    views = Views(mocap.to(fabric.device), options.frames, network.receptive_field, generator)
     about = described("videopose3d", STAGE, options, run)
-    state = {"model": model, "average": average, "optimiser": optimiser, "step": 0, "seconds": 0.0, "random": None}
-    state |= about | {"sums": torch.zeros(len(LOSSES), device=fabric.device), "commit": commit()}
+    state = {"network": network, "average": average, "optimiser": optimiser, "step": 0, "seconds": 0.0, "sums": None}
+    state |= about | {"random": None, "scaler": fabric.strategy.precision.state_dict(), "commit": commit()}
     if run.resume:
         _resume(fabric, run.last(STAGE), state, about, generator)
-    _steps(fabric, options, run, state, views)
-    if fabric.is_global_zero:
-        _finish(run, state)
+    if state["step"] < options.steps or not run.done(STAGE).exists():
+        _learn(fabric, options, run, state, views)
+        if fabric.is_global_zero:
+            _finish(run, state, mocap.fps)
     fabric.barrier()
     return run.done(STAGE)
 
 
-def _resume(fabric: Fabric, path: Path, state: dict, about: dict[str, Any], generator: torch.Generator) -> None:
+def _resume(
+    fabric: Fabric, path: Path, state: dict[str, Any], about: dict[str, Any], generator: torch.Generator
+) -> None:
     if not path.is_file():
         raise InputError(f"nothing to resume in {path.parent}", f"no {path.name}", "leave --resume away")
     check(path, about, FREE)
     fabric.load(path, state, weights_only=True)
+    fabric.strategy.precision.load_state_dict(state["scaler"])
     state |= about
     if len(state["random"]) != fabric.world_size:
         raise InputError(f"cannot resume {path}", f"it was made by {len(state['random'])} processes", "use as many")
+    if state["step"] > (steps := about["config"]["steps"]):
+        raise InputError(f"cannot resume {path} for {steps} steps", f"it has made {state['step']}", "more steps")
     generator.set_state(state["random"][fabric.global_rank].cpu().clone())
 
 
-def _steps(fabric: Fabric, options: Options, run: Run, state: dict, views: Views) -> None:
-    """Step until `options.steps`, logging and saving on the way; Ctrl-C saves and ends."""
-    state["model"].train()
-    began = saved = time.monotonic()
-    before, table = state["seconds"], run.table(STAGE)
-    journal = closing(Journal(table, state["step"], run.tensorboard)) if fabric.is_global_zero else nullcontext()
-    with journal as rows, Interrupt(fabric.is_global_zero) as interrupt:
-        while state["step"] < options.steps:
-            rate = learning_rate(options, state["step"])
-            state["sums"] += _step(fabric, options, state, views, rate)
-            state["step"] += 1
-            state["seconds"] = before + time.monotonic() - began
-            if state["step"] % run.log_every == 0:
-                _log(fabric, run, state, rate, rows)
-            stop, due = agreed(fabric, interrupt.asked, time.monotonic() - saved >= 60 * run.save_minutes)
-            if stop or due or state["step"] == options.steps:
-                state["random"] = fabric.all_gather(views.generator.get_state()).reshape(fabric.world_size, -1)
-                save(fabric, run.last(STAGE), state)
-                saved = time.monotonic()
-            if stop:
-                raise KeyboardInterrupt
+def _learn(fabric: Fabric, options: Options, run: Run, state: dict[str, Any], views: Views) -> None:
+    """Step until `options.steps`; the state stays, so that a run can go on with more."""
+
+    def step(number: int) -> tuple[Losses, dict[str, float]]:
+        for group in state["optimiser"].param_groups:
+            group["lr"] = learning_rate(options, number)
+        parts = loss(state["network"], views.batch(options.batch // fabric.world_size), options.stride)
+        state["optimiser"].zero_grad()
+        fabric.backward(parts[0])
+        finite = run.precision != "16-mixed"  # whose scaler tries how far it can go
+        fabric.clip_gradients(state["network"], state["optimiser"], max_norm=options.clip, error_if_nonfinite=finite)
+        state["optimiser"].step()
+        state["average"].update_parameters(state["network"].module)
+        return {name: part.detach() for name, part in zip(LOSSES, parts, strict=True)}, {}
+
+    def remember() -> None:
+        state["random"] = fabric.all_gather(views.generator.get_state()).reshape(fabric.world_size, -1)
+        state["scaler"] = fabric.strategy.precision.state_dict()
+
+    run_steps(fabric, run, STAGE, state, options.steps, step, remember)
+    remember()
+    save(fabric, run.last(STAGE), state)
 
 
-def _step(fabric: Fabric, options: Options, state: dict, views: Views, rate: float) -> Tensor:
-    """One step of the optimiser at this learning rate; returns the losses."""
-    for group in state["optimiser"].param_groups:
-        group["lr"] = rate
-    losses = loss(state["model"], views.batch(options.batch // fabric.world_size), options.stride)
-    state["optimiser"].zero_grad()
-    fabric.backward(losses[0])
-    fabric.clip_gradients(state["model"], state["optimiser"], max_norm=options.clip, error_if_nonfinite=False)
-    state["optimiser"].step()
-    state["average"].update_parameters(state["model"].module)
-    return torch.stack([part.detach() for part in losses])
-
-
-def _log(fabric: Fabric, run: Run, state: dict, rate: float, journal: Journal | None) -> None:
-    """Means since the last row."""
-    means = fabric.all_reduce(state["sums"] / run.log_every).tolist()
-    state["sums"].zero_()
-    if journal:
-        row = {"seconds": round(state["seconds"], 1), "learning_rate": rate}
-        journal.write(state["step"], row | dict(zip(LOSSES, means, strict=True)))
-        if run.progress:
-            run.progress(STAGE, state["step"], means[0])
-
-
-def _finish(run: Run, state: dict) -> None:
+def _finish(run: Run, state: dict[str, Any], fps: float) -> None:
     model = state["average"].module.cpu()
     about = {key: state[key] for key in ("recipe", "stage", "config", "commit")}
     with atomic(run.done(STAGE)) as temporary:
-        torch.save({"model_pos": model.state_dict()} | about, temporary)
+        torch.save({"model_pos": model.state_dict(), "fps": fps} | about, temporary)
     told = {key: value for key, value in state["config"].items() if key != "data"}
     publish(model, run.out, told | {"devices": len(state["random"]), "commit": state["commit"]})
 
 
 def learning_rate(options: Options, step: int) -> float:
-    """Linear rise, plateau, linear fall to zero; a run that is shorter than `decay` falls all the time."""
-    rise = (step + 1) / options.warmup
+    """Linear rise, plateau, linear fall to zero; a run that is shorter than `decay` falls after its rise."""
+    rise = (step + 1) / min(options.warmup, max(1, options.steps // 10))
     fall = (options.steps - step) / min(options.decay, options.steps)
     return options.learning_rate * min(1.0, rise, fall)
 

@@ -1,9 +1,9 @@
 """Our own lifter's network: each joint's features over time, a summary of the body that all joints share, and sight.
 
-A joint's track is short text with much structure; what the whole body does is one thing. So every joint has a few
-features of its own, which temporal convolutions (dilated as in VideoPose3D, Pavllo et al., CVPR 2019) carry through
-time with weights of its own. In every block all features are first read into one summary, which every joint reads
-back: joints learn of each other there alone, as the parts of a body do in RIE (Shan et al., ACM MM 2021).
+Every joint has a few features of its own, which temporal convolutions (dilated as in VideoPose3D, Pavllo et al., CVPR
+2019) carry through time with weights of its own. In every block all features are first read into one summary, which
+every joint reads back: joints learn of each other there alone, as the parts of a body do in RIE (Shan et al., ACM MM
+2021).
 
 A joint lies on the ray through its keypoint, so its x and y are the keypoint times its depth (pinhole camera). Plain
 regression has to carry all keypoints through its hidden layers to say so, and loses precision on the way. Here the
@@ -80,7 +80,7 @@ class SightedModel(nn.Module):
 
     def _grids(self, stride: int) -> list[int]:
         """Distance in frames between the outputs of each layer that the next ones need for every `stride`-th output."""
-        reach = [block.dilation for block in self.blocks]
+        reach = [block.dilation if block.width > 1 else 0 for block in self.blocks]  # 0: sees no neighbours
         return [gcd(stride, *reach[i:]) for i in range(len(reach))] + [stride]
 
 

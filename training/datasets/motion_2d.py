@@ -2,7 +2,8 @@
 
 PoseTrack18: people's annotated tracks, a JSON file per video. InstaVariety: what a detector saw, as MotionBERT's
 authors offer it, `motion_all.npy` (N,17,3) of Human3.6M's joints, already in [-1,1], and `id_all.npy` (N,), the video
-of every frame. Both give clips (M,T,17,3) of h36m-17: x, y in [-1,1] over the square around the whole clip, confidence.
+of every frame. Both give clips (M,T,17,3) of h36m-17: x, y, confidence. PoseTrack's x and y are brought to [-1,1] over
+the square around the whole clip, as the authors' reader does; InstaVariety's were by those who made the file.
 """
 
 from __future__ import annotations
@@ -50,11 +51,16 @@ def _tracks(file: Path) -> list[Array]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {file}", str(error)[:120], "PoseTrack18's own file") from error
-    tracks = defaultdict(list)
-    for row in mapping(content, file, "the file").get("annotations", []):
+    tracks: dict[int, list[tuple[int, Array]]] = defaultdict(list)
+    annotations = mapping(content, file, "the file").get("annotations", [])
+    if not isinstance(annotations, list):
+        raise InputError(f"{file} is laid out differently", "annotations should be a list")
+    for row in annotations:
         row = mapping(row, file, "an annotation")
         if missing := [key for key in ("track_id", "image_id", "keypoints") if key not in row]:
             raise InputError(f"{file} is laid out differently", f"an annotation lacks {', '.join(missing)}")
+        if not (isinstance(row["track_id"], int) and isinstance(row["image_id"], int)):
+            raise InputError(f"{file} is laid out differently", "track_id and image_id should be whole numbers")
         joints = numbers(row["keypoints"], file, "keypoints", 51).reshape(17, 3).astype(float)
         tracks[row["track_id"]].append((row["image_id"], joints))
     return [np.stack([joints for _, joints in sorted(rows, key=lambda row: row[0])]) for rows in tracks.values()]
@@ -88,6 +94,9 @@ def instavariety(folder: Path, frames: int = INSTAVARIETY_FRAMES, stride: int = 
 
 def _array(path: Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"cannot read {path}", str(error)[:120], "the file as published") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"cannot read {path}", "it is an archive", "the file as published")
+    return array
