@@ -22,8 +22,8 @@ from training.videopose3d_semi import people
 from training.videopose3d_semi import small as semi_small
 
 # What a run must reach: a share of the error of ridge regression on the very windows that the network sees, which in
-# turn is far better than the mean pose. Found: RIE 0.57, P-STMO 0.87, MotionBERT 0.81, VideoPose3D 0.72.
-# Semi-supervised VideoPose3D: of what ridge regression makes of the same few labels.
+# turn is far better than the mean pose. Found: RIE 0.57, P-STMO 0.87, MotionBERT 0.81, VideoPose3D 0.72, and 0.78 of
+# what ridge regression makes of the same few labels for its semi-supervised recipe.
 MARGIN = {"rie": 0.8, "pstmo": 0.95, "motionbert": 0.9, "videopose3d-h36m": 0.9, "videopose3d-semi": 0.9}
 UNSEEN = 401  # the seed of the data for the measurement
 
@@ -123,4 +123,4 @@ def test_tiny_beats_the_mean_pose_and_linear_regression(name, learnt, unseen, tm
     path = QUICK[name][0].main(learnt, tmp_path, device="cpu", tiny=True, settings=["keypoints=gt"])
     measure = clips_reached if name == "motionbert" else windows_reached
     reached, regressed, mean = measure(name, path, learnt, unseen)
-    assert reached < MARGIN[name] * regressed and reached < 0.3 * mean, (reached, regressed, mean)
+    assert reached < MARGIN[name] * regressed and reached < 0.35 * mean, (reached, regressed, mean)
