@@ -92,7 +92,7 @@ def warnings(scene: Scene) -> list[str]:
     placement = scene.provenance.get("placement", {})
     if scene.people and placement.get("up") == "prior":
         tilt = placement.get("tilt_error_deg") or 0
-        texts.append(f"the feet hardly tell how the floor is tilted: people may lean by about {tilt:.0f} degrees")
+        texts.append(f"the feet hardly tell how the floor is tilted: people may lean by {tilt:.0f} degrees or more")
     return texts
 
 

@@ -40,7 +40,7 @@ def test_3d_that_does_not_fit_the_picture_is_told(scene):
 
 def test_an_unknown_tilt_is_told(scene):
     text = told(scene, {"up": "prior", "tilt_error_deg": 7.35})
-    assert "people may lean by about 7 degrees" in text
+    assert "people may lean by 7 degrees or more" in text
 
 
 def test_a_moment_below_the_floor_is_none():
