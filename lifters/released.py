@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -70,28 +70,22 @@ def read_state(path: Path) -> dict[str, State]:
     return states
 
 
-def read_options(path: Path) -> dict[str, Any]:
-    """The options of the recipe that a file of this project's own training names; of other files, nothing.
+class Told(NamedTuple):
+    """What a file of this project's own training says of itself; of other files nothing is known."""
+
+    options: dict[str, Any]  # of the recipe
+    fps: float | None  # frames per second of the data
+
+
+def read_told(path: Path) -> Told:
+    """What a file says of its training.
 
     Raises:
         MissingError, InputError: as `read_state`.
     """
     loaded = _read(path)
-    return dict(loaded["config"]) if _is_ours(loaded) else {}
-
-
-def read_rate(path: Path) -> float | None:
-    """Frames per second of the data that a file of this project's own training learnt from; None: it does not tell.
-
-    Raises:
-        MissingError, InputError: as `read_state`.
-    """
-    loaded = _read(path)
-    return loaded.get("fps") if _is_ours(loaded) else None
-
-
-def _is_ours(loaded: Any) -> bool:
-    return isinstance(loaded, Mapping) and isinstance(loaded.get("config"), Mapping) and "recipe" in loaded
+    ours = isinstance(loaded, Mapping) and isinstance(loaded.get("config"), Mapping) and "recipe" in loaded
+    return Told(dict(loaded["config"]), loaded.get("fps")) if ours else Told({}, None)
 
 
 def read_network(path: Path, name: str = "") -> State:

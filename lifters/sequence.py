@@ -74,14 +74,13 @@ class SequenceLifter(ABC):
             what = f"the lifter {self.name} has no weights of its own"
             raise MissingError(what, f"it runs what its authors released: {self.files}", "--weights FILE")
         _check_torch(self.name)
-        from lifters.released import load_into, read_network, read_options, read_rate
+        from lifters.released import load_into, read_network, read_told
         from lifters.variants import recognise
 
         self.file, self.flip = Path(weights), flip
-        state, self.options = read_network(self.file), read_options(self.file)
+        state, (self.options, fps) = read_network(self.file), read_told(self.file)
         self.variant = _fitting(recognise(state), self.name, self.file)
-        told = read_rate(self.file)
-        self.convention = replace(self._convention(), rate=told) if told else self._convention()
+        self.convention = replace(self._convention(), rate=fps) if fps else self._convention()
         try:
             network = self._build(state)
         except ValueError as error:

@@ -12,7 +12,7 @@ from recipe_runs import QUICK
 from lifters.networks.motionbert import DSTformer
 from lifters.networks.rie import RIE
 from lifters.networks.videopose3d import TemporalModel
-from lifters.released import load_into, read_network, read_options
+from lifters.released import load_into, read_network, read_told
 from lifters.variants import recognise
 from training import motion_clips, pstmo
 from training.motion_clips import Clips, mirrored
@@ -66,7 +66,7 @@ NETWORK |= dict.fromkeys(("videopose3d-h36m", "videopose3d-semi"), videopose3d_o
 def network(name, path):
     """A run's network, in evaluation mode."""
     state = read_network(path)
-    made = NETWORK[name](state, recognise(state).facts, read_options(path))
+    made = NETWORK[name](state, recognise(state).facts, read_told(path).options)
     load_into(made, state, path)
     return made.eval()
 

@@ -32,7 +32,7 @@ from training.journal import Journal
 from training.run import Run
 
 log = logging.getLogger("videopose")
-FOLDERS = ("data", "posetrack", "instavariety")  # options that say where data is; it may be moved
+DATA = ("data",)  # the option that says where it is; it may be moved
 Losses = dict[str, Tensor]  # the first is what is minimised, the others are logged beside it
 Draw = Callable[[Tensor, Generator], Any]
 Loss = Callable[[nn.Module, Any], Losses]
@@ -126,12 +126,13 @@ class Stage:
         return min(1.0, (step + 1) / self.warmup) * (1 + math.cos(math.pi * step / self.total)) / 2
 
 
-def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> Path:
+def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any, free: Collection[str] = DATA) -> Path:
     """Run a stage to its end and leave its weights as the papers' programs do, under `model_pos`, in `<name>.bin`.
 
     The file names the recipe, the stage, the options (a dataclass) and the data's frame rate besides. Until it is
     there, `<name>.last.pt` is what a resumed run goes on from; `<name>.csv` is the log. A stage that is done already is
-    not touched. Ctrl-C ends the run after the step that is being made, and saves.
+    not touched. Ctrl-C ends the run after the step that is being made, and saves. Options that are `free`
+    may be others when it goes on.
 
     Raises:
         InputError: a checkpoint that cannot be read, or is of a run with other options.
@@ -142,7 +143,7 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
     about = described(recipe, stage.name, options, run)
     done, last = run.done(stage.name), run.last(stage.name)
     if done.exists():
-        check(done, about)
+        check(done, about, free)
         return done
     network, optimiser = fabric.setup(stage.network, stage.optimiser)
     for method in stage.methods:
@@ -150,7 +151,7 @@ def teach(fabric: Fabric, run: Run, stage: Stage, recipe: str, options: Any) -> 
     state = {"network": network, "optimiser": optimiser, "step": 0, "seconds": 0.0, "sums": None} | about
     state["scaler"] = fabric.strategy.precision.state_dict()
     if last.exists():
-        check(last, about)
+        check(last, about, free)
         fabric.load(last, state, weights_only=True)
         fabric.strategy.precision.load_state_dict(state["scaler"])
     _steps(fabric, run, stage, state)
@@ -326,7 +327,7 @@ def _log(
         run.progress(name, state["step"], means[0])
 
 
-def check(path: Path, about: Mapping[str, Any], free: Collection[str] = FOLDERS) -> None:
+def check(path: Path, about: Mapping[str, Any], free: Collection[str] = DATA) -> None:
     """A checkpoint must be of this recipe, stage and options, but for those that are `free`. Raises InputError."""
     try:
         held = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

@@ -27,6 +27,8 @@ from training.loop import Draw, Losses, Source, Stage, teach
 from training.motion_clips import Clips, mirrored, read
 from training.run import Run, command, start
 
+FREE = ("data", "posetrack", "instavariety")  # where data is; it may be moved
+
 
 @dataclass(frozen=True)
 class Options:
@@ -99,9 +101,9 @@ def train(options: Options, run: Run) -> Path:
     before = options.start
     if options.pretrain:
         network = begin(options, run.seed, before)
-        before = teach(fabric, run, pretraining(options, clips, network), "motionbert", options)
+        before = teach(fabric, run, pretraining(options, clips, network), "motionbert", options, FREE)
     network = begin(options, run.seed, before)
-    return teach(fabric, run, lifting(options, clips, network, last), "motionbert", options)
+    return teach(fabric, run, lifting(options, clips, network, last), "motionbert", options, FREE)
 
 
 def _check_videos(options: Options) -> None:
