@@ -82,17 +82,23 @@ class Motion3D:
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera. `x_px ~ K (R X_world + t)` with distortion as OpenCV's k1 k2 p1 p2 k3."""
+    """A camera: `x_px ~ K distort(R X_world + t)`.
+
+    `distortion` is OpenCV's k1 k2 p1 p2 k3, or k1 k2 p1 p2 k3 k4 k5 k6; of a fisheye its k1 k2 k3 k4.
+    """
 
     matrix: Array  # (3,3) px
     size: tuple[int, int]  # width, height px
-    distortion: Array = field(default_factory=lambda: np.zeros(5))  # (5,)
-    camera_to_world: Array = field(default_factory=lambda: np.eye(4))  # (4,4)
+    distortion: Array = field(default_factory=lambda: np.zeros(5))  # (5,) or (8,), fisheye (4,)
+    camera_to_world: Array = field(default_factory=lambda: np.eye(4))  # (4,4), or (T,4,4) where it moves
     source: str = "default"  # where the focal length came from
+    name: str = ""
+    fisheye: bool = False
+    offset_s: float = 0.0  # time of the scene's clock at which this camera's own clock stands at 0
 
     @property
     def world_to_camera(self) -> Array:
-        """(4,4), the inverse of `camera_to_world`."""
+        """(4,4) or (T,4,4), the inverse of `camera_to_world`."""
         return np.linalg.inv(self.camera_to_world)
 
 
@@ -111,8 +117,26 @@ class ClipInfo:
 
 
 @dataclass(frozen=True)
+class View:
+    """What one of several cameras saw of a scene.
+
+    `tracks` are on the scene's clock: their `frames` count the scene's times, at which this camera's keypoints are
+    interpolated. There is one per person of the scene, in its order; of a person whom the camera never saw it is
+    empty (T = 0).
+    """
+
+    clip: ClipInfo  # with the camera's own times
+    camera: Camera  # moving: one pose per time of the scene
+    tracks: list[Track2D]
+
+
+@dataclass(frozen=True)
 class Scene:
-    """The result of a run: everyone in the clip, in the camera's frame and in the world."""
+    """The result of a run: everyone in the clip, in the camera's frame and in the world.
+
+    Where several cameras filmed it, `clip`, `camera` and `tracks` are those of the first view, whose times are the
+    scene's clock.
+    """
 
     clip: ClipInfo
     camera: Camera
@@ -120,3 +144,4 @@ class Scene:
     people: list[Motion3D]  # frame "world"
     provenance: dict[str, Any] = field(default_factory=dict)
     quality: dict[str, Any] = field(default_factory=dict)
+    views: tuple[View, ...] = ()  # all of them, the first too; none: one camera filmed it

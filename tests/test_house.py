@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-STAGES = ("detectors", "trackers", "lifters", "motion", "visualize", "exporters")
+STAGES = ("detectors", "trackers", "lifters", "motion", "visualize", "exporters", "multiview")
 PLAIN = {
     "pipeline.results",
     "pipeline.skeletons",
@@ -17,7 +17,7 @@ PLAIN = {
     "pipeline.ahead",
     "pipeline.memory",
 }
-OURS = (*STAGES, "pipeline", "training", "studio", "checkpoints", "benchmarks", "videopose", "multiview")
+OURS = (*STAGES, "pipeline", "training", "studio", "checkpoints", "benchmarks", "videopose")
 HEAVY = ("numpy", "cv2", "av", "scipy", "openvino", "torch", "lightning_fabric", "rich.progress")
 
 
