@@ -1,0 +1,106 @@
+"""The stages that look at one clip alone: detect, track, complete, lift. Views of a scene go through the same."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import cache as stages
+from pipeline.cache import code_version, key
+from pipeline.choices import chosen_class
+from pipeline.ledger import Arrays, Ledger
+from pipeline.memory import give_back
+from pipeline.results import Camera, Detections, Motion3D, Track2D
+
+if TYPE_CHECKING:
+    from pipeline.clip import Clip
+    from pipeline.runner import Runner
+
+log = logging.getLogger("videopose")
+CLIP = ("pipeline/clip.py", "pipeline/container.py", "pipeline/pixels.py", "pipeline/video.py", "pipeline/metadata.py")
+PLAIN = ("pipeline/cache.py", "pipeline/results.py", "pipeline/skeletons.py")
+
+
+class ClipStages:
+    """One clip from its pictures to people in 3D, each relative to the pelvis.
+
+    Args:
+        digest: sha256 of the clip.
+    """
+
+    def __init__(self, runner: Runner, path: Path, clip: Clip, digest: str, ledger: Ledger) -> None:
+        self.runner, self.options, self.path, self.clip = runner, runner.options, path, clip
+        self.digest, self.ledger = digest, ledger
+
+    def tracks(self) -> tuple[list[Track2D], str]:
+        """Everyone in the clip, short gaps filled, and the key of that."""
+        o = self.options
+        detect_key = key(
+            self.digest,
+            version("detector", o.detector, chosen_class("detector", o.detector).weights),
+            code_version(*CLIP, *PLAIN),
+        )
+        track_key = key(detect_key, o.tracker, code_version("trackers"))
+        if (arrays := self.ledger.load("track", track_key)) is None:
+            arrays = self._save("track", track_key, self._track(self._detections(detect_key)), "detect", "track")
+        return stages.unpack_people(arrays, Track2D), track_key
+
+    def camera(self) -> Camera:
+        """As the options or the clip tell it, else guessed; it stands at the origin."""
+        from motion.camera import default_camera
+        from pipeline.metadata import focal_from_metadata
+
+        o, info = self.options, self.clip.info
+        noted = focal_from_metadata(self.path, info)
+        return default_camera((info.width, info.height), o.fov_deg, o.focal_px, noted)
+
+    def lifted(self, tracks: list[Track2D], camera: Camera) -> list[Motion3D]:
+        """Everyone in metres relative to the pelvis, in the camera's axes."""
+        lifted = []
+        with self.ledger.timed("lift"):
+            for number, track in enumerate(tracks):
+                self.runner.progress("lift", number, len(tracks))
+                lifted.append(self.runner.lifter.lift(track, camera, self.clip.info.times))
+        return lifted
+
+    def lifter_version(self) -> list[str]:
+        """Of a given file its name counts too: it tells what the shapes in it do not."""
+        name, given = self.options.lifter, self.runner.given_weights
+        if given is not None:
+            return [*version("lifter", name, ()), given["sha256"], Path(given["path"]).name]
+        return version("lifter", name, chosen_class("lifter", name).weights)
+
+    def _detections(self, stage_key: str) -> list[Detections]:
+        """Views of a few long arrays, which take half the memory of arrays frame by frame."""
+        if (arrays := self.ledger.load("detect", stage_key)) is None:
+            arrays = self._save("detect", stage_key, self._detect(), "detect")
+        give_back()
+        return stages.unpack_detections(arrays)
+
+    def _detect(self) -> dict[str, Any]:
+        total, detector = len(self.clip.info.times), self.runner.detector
+        self.ledger.device = detector.device
+        log.info("%s on %s", self.options.detector, detector.device)
+        with self.ledger.timed("detect"):
+            found = detector.detect(self.clip, lambda done: self.runner.progress("detect", done, total))
+        return stages.pack_detections(found, detector.skeleton)
+
+    def _track(self, found: list[Detections]) -> dict[str, Any]:
+        from trackers.complete import complete
+
+        info = self.clip.info
+        self.runner.progress("track", 0, len(found))
+        with self.ledger.timed("track"):
+            tracks = self.runner.tracker.track(found, info.times, (info.width, info.height))
+            return stages.pack_people([complete(track, info.times) for track in tracks])
+
+    def _save(self, stage: str, stage_key: str, arrays: dict[str, Any], *timed: str) -> Arrays:
+        return self.ledger.save(stage, stage_key, arrays, *timed, info=self.clip.info)
+
+
+def version(kind: str, name: str, weights: tuple[str, ...]) -> list[str]:
+    """Name, code and carded weights of a detector or lifter."""
+    from checkpoints.card import card
+
+    return [name, code_version(f"{kind}s"), *(card(weight).sha256 for weight in weights)]

@@ -1,0 +1,100 @@
+"""The last stage: films and files of a scene, and the report whose presence says that they are whole."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import sources
+from pipeline.cache import code_version, key
+from pipeline.choices import choose
+from pipeline.errors import OutputError
+from pipeline.ledger import Ledger
+from pipeline.results import Scene
+
+if TYPE_CHECKING:
+    from pipeline.clip import Clip
+    from pipeline.runner import Runner
+
+
+class Writing:
+    """What a scene leaves in its folder.
+
+    Args:
+        clip: whose pictures the film shows.
+    """
+
+    def __init__(self, runner: Runner, clip: Clip, ledger: Ledger) -> None:
+        self.runner, self.options, self.clip, self.ledger = runner, runner.options, clip, ledger
+        self.cache, self.home = ledger.cache, ledger.home
+
+    def write(self, scene: Scene, scene_key: str) -> Scene:
+        """Films and files, then the report; what lies there of other options is removed. Returns the whole scene.
+
+        Raises:
+            OutputError: something cannot be written or replaced.
+        """
+        writers = {"mp4": self._film, "gif": self._gif, "npz": self._export, "csv": self._export}
+        done_key = key(scene_key, code_version("visualize", "exporters"))
+        files = {format: self.home / name for format, name in sources.RESULTS.items()}
+        missing = [format for format in files if not self._is_done(format, files[format], done_key)]
+        for format in missing:
+            self._remove(format, files[format])
+        for format in ("npz", "csv", "mp4", "gif"):
+            if format in missing and format in self.options.formats:
+                with self.ledger.timed(format):
+                    writers[format](scene, files[format], format)
+                self.cache.mark(format, done_key, self.ledger.timings[format])
+        return self._finish(scene)
+
+    def _is_done(self, format: str, file: Path, done_key: str) -> bool:
+        noted = self.cache.marked(format, done_key) if file.is_file() else None
+        wanted = format in self.options.formats
+        if noted is None or (wanted and self.options.overwrite):
+            return False
+        if wanted:
+            self.ledger.reused.append(format)
+            self.ledger.timings[format] = noted["seconds"]
+        return True
+
+    def _remove(self, format: str, file: Path) -> None:
+        try:
+            self.cache.unmark(format)
+            if file.is_file():
+                self.ledger.outdate()
+                file.unlink()
+        except OSError as error:
+            raise OutputError(f"cannot replace {file}", str(error), "--out DIR names another place") from error
+
+    def _finish(self, scene: Scene) -> Scene:
+        """report.json, whose presence says that the clip is finished."""
+        from pipeline.report import provenance, warnings, write_report
+
+        info = dataclasses.replace(self.clip.info, warnings=self.ledger.warnings(self.clip.info))
+        scene = dataclasses.replace(scene, clip=info)
+        about = scene.provenance | provenance(self.options, self.runner.given_weights) | {"warnings": warnings(scene)}
+        about |= {"device": self.ledger.device} if self.ledger.device else {}
+        about["seconds_per_stage"] = {name: round(value, 3) for name, value in self.ledger.timings.items()}
+        about["reused_stages"] = self.ledger.reused
+        scene = dataclasses.replace(scene, provenance=about)
+        write_report(scene, self.home / sources.REPORT)
+        return scene
+
+    def _film(self, scene: Scene, file: Path, _: str) -> None:
+        from visualize.film import write_film
+
+        total = len(scene.clip.times)
+        write_film(scene, self.clip, file, lambda done: self.runner.progress("film", done, total))
+
+    def _gif(self, scene: Scene, file: Path, _: str) -> None:
+        from visualize.gif import write_gif
+
+        total = len(scene.clip.times)
+        write_gif(scene, file, lambda done: self.runner.progress("gif", done, total))
+
+    def _export(self, scene: Scene, file: Path, format: str) -> None:
+        from exporters import EXPORTERS
+
+        self.runner.progress(format, 0, 1)
+        choose("format", format, EXPORTERS).write(scene, file)
