@@ -96,20 +96,29 @@ def _finished(out: Path, clip: Path) -> bool:
     return False
 
 
-def result_folder(out: Path, clip: Path, digest: str) -> Path:
+def result_folder(out: Path, clip: Path, digest: str, others: Sequence[Path] = (), name: str | None = None) -> Path:
     """`out/<stem>`, or `out/<stem>-2` and so on where that folder belongs to another clip.
 
     A folder belongs to the clip whose path or content its mark names, or, where that is gone, its report. One that
     holds neither these nor results is free.
+
+    Args:
+        others: the scene's further views; together with the first they are what the folder belongs to.
+        name: of the folder, instead of the clip's.
     """
-    number = 1
+    number, stem = 1, name or _stem(clip)
     while True:
-        home = out / (_stem(clip) if number == 1 else f"{_stem(clip)}-{number}")
+        home = out / (stem if number == 1 else f"{stem}-{number}")
         owner = _owner(home)
-        same = owner.get("path") == str(clip.resolve()) or owner.get("sha256") == digest
+        same = owner.get("path") == _path(clip, others) or owner.get("sha256") == digest
         if same or not home.exists() or (not owner and _is_free(home)):
             return home
         number += 1
+
+
+def _path(clip: Path, others: Sequence[Path]) -> str:
+    """What a mark names: no file can be called so where there are several."""
+    return "\n".join(str(path.resolve()) for path in (clip, *others))
 
 
 def _stem(clip: Path) -> str:
@@ -139,8 +148,10 @@ def _read(file: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def claim(home: Path, clip: Path, digest: str) -> None:
-    """Write down which clip the folder belongs to; results of what the clip was before are removed.
+def claim(home: Path, clip: Path, digest: str, others: Sequence[Path] = ()) -> None:
+    """Write down which clip, or which views of a scene, the folder belongs to.
+
+    Results of what the clip was before are removed.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -150,7 +161,7 @@ def claim(home: Path, clip: Path, digest: str) -> None:
         for name in (REPORT, *RESULTS.values()):
             (home / name).unlink(missing_ok=True)
     with atomic(home / OWNER) as temporary:
-        temporary.write_text(json.dumps({"path": str(clip.resolve()), "sha256": digest}, indent=1), encoding="utf-8")
+        temporary.write_text(json.dumps({"path": _path(clip, others), "sha256": digest}, indent=1), encoding="utf-8")
 
 
 def release(home: Path) -> None:

@@ -1,0 +1,53 @@
+"""Up and floor of people whom several cameras measured."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from motion.settle import settle
+from multiview.cameras import to_camera
+from pipeline.results import Motion3D
+from studio.scenes import build
+
+
+def measured(name, seed=1):
+    """The actors of a scene in the first camera's axes, exactly, that camera, and the times."""
+    truth = build(name, seed=seed).truth()
+    camera, motions = truth.cameras[0][0], []
+    for number, joints in zip(truth.ids, truth.joints, strict=True):
+        local = to_camera(camera, joints).astype(np.float32)
+        frames, ones = np.arange(len(local), dtype=np.int32), np.ones(local.shape[:2], np.float32)
+        contacts = truth.contacts[list(truth.ids).index(number)].astype(np.float32)
+        motions.append(
+            Motion3D(int(number), "h36m-23", "camera", frames, local, ones, local[:, 0], ones[:, 0] > 0, contacts)
+        )
+    return motions, camera, truth.times
+
+
+@pytest.mark.parametrize("name", ["walk", "multiview4"])
+def test_the_floor_is_where_people_stand(name):
+    motions, camera, times = measured(name)
+    pose, about = settle(motions, times)
+    assert about["floor"] == "feet"
+    tilt = np.arccos(pose[2, :3] @ camera.camera_to_world[2, :3])
+    assert np.degrees(tilt) < 2.5
+    assert pose[2, 3] == pytest.approx(camera.camera_to_world[2, 3], abs=0.05)
+
+
+def test_without_contacts_slow_low_feet_are_taken():
+    motions, camera, times = measured("walk")
+    pose, _ = settle([replace(motion, contacts=None) for motion in motions], times)
+    assert pose[2, 3] == pytest.approx(camera.camera_to_world[2, 3], abs=0.08)
+
+
+def test_nobody_leaves_a_level_camera():
+    pose, about = settle([], np.arange(3) / 30)
+    assert about == {"up": "prior", "tilt_error_deg": about["tilt_error_deg"], "floor": "guess", "stances": 0}
+    np.testing.assert_allclose(pose[:3, 2], [0, 1, 0], atol=1e-6)
+
+
+def test_motions_of_another_frame_are_refused():
+    motions, _, times = measured("walk")
+    with pytest.raises(ValueError, match="camera's frame"):
+        settle([replace(motions[0], frame="world")], times)
