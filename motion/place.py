@@ -14,36 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from motion.body import MEAN_STATURE_M, Body, evidence, make_body, on_ground, scaled, to_world, world_axes
 from motion.bones import measurable
-from motion.ground import Evidence, Floor, fit_floor, gather_evidence
-from motion.pose import refine
-from motion.stance import feet_of, standing, still
-from motion.trajectory import Ground, Sight, sight, solve_path
+from motion.ground import Floor, fit_floor
+from motion.stance import feet_of
+from motion.trajectory import Ground
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton
 
-MEAN_STATURE_M = 1.70
 STATURE_SPREAD, STATURE_TAIL = 0.06, 3.0  # of its logarithm: Student's t, narrow for grown-ups, open for children
 SMALLEST, TALLEST = 0.45, 1.22  # times the mean stature
 SCALE_ERROR = 0.06  # of the logarithm of a camera height as one person shows it
 FALLBACK_PERCENTILE = 5  # of all lowest feet over time is the floor when nobody is seen to stand
-
-
-@dataclass(frozen=True)
-class Body:
-    """One person on the way: the pose with constant bones, scaled, and where the pelvis is in camera axes."""
-
-    motion: Motion3D
-    seen: Sight
-    times: Array  # (T,) s
-    pose: Array  # (T,K,3) m relative to the pelvis
-    path: Array  # (T,3) m
-    contact: Array  # (T,F) in [0,1]
-    stature: float = MEAN_STATURE_M  # m
-
-    @property
-    def joints(self) -> Array:
-        return self.pose + self.path[:, None]
 
 
 @dataclass(frozen=True)
@@ -97,53 +79,23 @@ def _placement(
     motions: list[Motion3D], tracks: list[Track2D], camera: Camera, times: Array, height_m: float | None
 ) -> Placement:
     times = np.asarray(times, float)
-    bodies = [_body(m, t, camera, times) for m, t in zip(motions, tracks, strict=True)]
+    bodies = [make_body(m, t, camera, times) for m, t in zip(motions, tracks, strict=True)]
     main = _main(bodies)
     if height_m is not None:
-        bodies[main] = _scaled(bodies[main], height_m / MEAN_STATURE_M)
-    floor = fit_floor([_evidence(body) for body in bodies])
+        bodies[main] = scaled(bodies[main], height_m / MEAN_STATURE_M)
+    floor = fit_floor([evidence(body) for body in bodies])
     bodies, factors = _tie_scales(bodies, floor, main if height_m is not None else None)
     ground, guessed = _ground(bodies, floor, factors)
-    bodies = [_on_ground(body, ground) for body in bodies]
+    bodies = [on_ground(body, ground) for body in bodies]
     camera = replace(camera, camera_to_world=world_axes(ground.up, ground.height))
     quality = _quality(bodies, camera, floor, guessed, main if height_m is not None else None)
-    return Placement([_to_world(body, camera) for body in bodies], camera, quality)
-
-
-def _body(motion: Motion3D, track: Track2D, camera: Camera, clip_times: Array) -> Body:
-    times = clip_times[motion.frames]
-    seen = sight(motion, track, camera)
-    pose, path = refine(motion, seen, times, MEAN_STATURE_M)
-    return Body(motion, seen, times, pose, path, _contact(motion, seen, pose + path[:, None], times))
-
-
-def _contact(motion: Motion3D, seen: Sight, joints: Array, times: Array) -> Array:
-    """(T,F): the lifter's contacts or slow low feet, if the foot is seen, and seen to keep its place."""
-    bones = skeleton(motion.skeleton)
-    feet = feet_of(bones)
-    visible = np.maximum(seen.weights[:, feet.joints], seen.weights[:, feet.ankles])
-    if motion.contacts is not None and motion.contacts.shape[1] == len(feet.joints):
-        touching = np.nan_to_num(motion.contacts) * still(seen.rays[:, feet.joints], joints[:, feet.joints, 2], times)
-    else:
-        upwards = np.nanmean(joints[:, bones.index("thorax")[0]] - joints[:, bones.index("pelvis")[0]], axis=0)
-        touching = standing(joints[:, feet.joints], upwards / np.linalg.norm(upwards), times)
-    return touching * np.clip(visible / 0.5, 0, 1) * np.isfinite(joints[:, feet.joints]).all(-1)
+    return Placement([to_world(body, camera) for body in bodies], camera, quality)
 
 
 def _main(bodies: list[Body]) -> int:
     """Seen in most frames; of equals the one larger in the picture."""
     size = [float(np.nanmedian(1 / body.path[:, 2])) for body in bodies]
     return max(range(len(bodies)), key=lambda k: (int(bodies[k].motion.observed.sum()), size[k]))
-
-
-def _scaled(body: Body, factor: float) -> Body:
-    return replace(body, pose=body.pose * factor, path=body.path * factor, stature=body.stature * factor)
-
-
-def _evidence(body: Body) -> Evidence:
-    bones = skeleton(body.motion.skeleton)
-    feet = feet_of(bones)
-    return gather_evidence(body.joints, feet.joints, feet.rest_m, body.contact, body.times, bones)
 
 
 def _tie_scales(bodies: list[Body], floor: Floor, fixed: int | None) -> tuple[list[Body], Array]:
@@ -166,7 +118,7 @@ def _tie_scales(bodies: list[Body], floor: Floor, fixed: int | None) -> tuple[li
     factors = np.exp(shift)
     if np.any(factors > TALLEST) or np.any(factors < SMALLEST):  # nobody is so: they stand on different levels
         return bodies, np.ones(len(bodies))
-    return [_scaled(body, f) for body, f in zip(bodies, factors, strict=True)], factors
+    return [scaled(body, f) for body, f in zip(bodies, factors, strict=True)], factors
 
 
 def _ground(bodies: list[Body], floor: Floor, factors: Array) -> tuple[Ground, bool]:
@@ -183,36 +135,6 @@ def _ground(bodies: list[Body], floor: Floor, factors: Array) -> tuple[Ground, b
         lowest.append(np.nanpercentile(above, FALLBACK_PERCENTILE) if np.isfinite(above).any() else np.nan)
     guess = -float(np.nanmin(lowest)) if np.isfinite(lowest).any() else 1.5
     return Ground(floor.up, guess), True
-
-
-def _on_ground(body: Body, ground: Ground) -> Body:
-    """The path once more, knowing the floor: standing feet stay where they are, on it."""
-    feet = feet_of(skeleton(body.motion.skeleton))
-    above = Ground(ground.up, ground.height - feet.rest_m)
-    path = solve_path(body.pose, body.seen, body.times, above, (feet.joints, body.contact), body.path)
-    return replace(body, path=path)
-
-
-def world_axes(up: Array, height: float) -> Array:
-    """(4,4) camera to world: origin on the floor under the camera, Z `up`, Y the horizontal view direction."""
-    ahead = np.array([0.0, 0.0, 1.0]) - up[2] * up
-    if np.linalg.norm(ahead) < 1e-6:  # looking straight up or down: the picture's top is ahead
-        ahead = np.array([0.0, -1.0, 0.0]) + up[1] * up
-    ahead = ahead / np.linalg.norm(ahead)
-    pose = np.eye(4)
-    pose[:3, :3] = np.stack([np.cross(ahead, up), ahead, up])
-    pose[2, 3] = height
-    return pose
-
-
-def _to_world(body: Body, camera: Camera) -> Motion3D:
-    pose = camera.camera_to_world
-    joints = body.joints @ pose[:3, :3].T + pose[:3, 3]
-    root = body.path @ pose[:3, :3].T + pose[:3, 3]
-    root = np.where(np.isfinite(joints[:, 0]), root, np.nan)
-    contacts = None if body.motion.contacts is None else body.contact.astype(np.float32)
-    world = {"joints": joints.astype(np.float32), "root": root.astype(np.float32), "contacts": contacts}
-    return replace(body.motion, frame="world", **world)
 
 
 def _quality(bodies: list[Body], camera: Camera, floor: Floor, guessed: bool, fixed: int | None) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from motion.body import world_axes
 from motion.bones import measurable
 from motion.ground import Evidence, fit_floor, gather_evidence
-from motion.place import FALLBACK_PERCENTILE, world_axes
+from motion.place import FALLBACK_PERCENTILE
 from motion.stance import feet_of, standing
 from pipeline.results import Array, Motion3D
 from pipeline.skeletons import skeleton
