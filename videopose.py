@@ -41,6 +41,13 @@ def run(
     out: Out = Path("outputs"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do finished stages again.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Nobody found is an error.")] = False,
+    views: Annotated[bool, typer.Option("--views", help="The clips are views of one scene.")] = False,
+    cameras: Annotated[
+        Path | None, typer.Option(help="Of --views: the calibrated rig; without it the cameras are found.")
+    ] = None,
+    sync: Annotated[str, typer.Option(help="Of --views: auto; none: synchronous, or as the rig says.")] = "auto",
+    moving: Annotated[str, typer.Option(help="Of --views without --cameras: which move: auto, all, none.")] = "auto",
+    name: Annotated[str | None, typer.Option(help="Of --views: the result folder's name.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Results as JSON on stdout.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -51,9 +58,9 @@ def run(
     options = Options(
         out=out, detector=detector, lifter=lifter, weights=weights, person=person, height_m=height, fov_deg=fov,
         focal_px=focal, cutoff_hz=cutoff, formats=tuple(f.strip() for f in formats.split(",") if f.strip()),
-        overwrite=overwrite, strict=strict,
+        overwrite=overwrite, strict=strict, cameras=cameras, sync=sync, moving=moving, name=name,
     )  # fmt: skip
-    raise typer.Exit(run_command(sources or [], options, json=json, quiet=quiet))
+    raise typer.Exit(run_command(sources or [], options, views=views, json=json, quiet=quiet))
 
 
 @app.command(add_help_option=False)

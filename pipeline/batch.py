@@ -66,6 +66,13 @@ def run_all(
     return outcomes
 
 
+def run_views(clips: Sequence[Path], options: Options, progress: Progress | None = None) -> Outcome:
+    """Run a scene of which the clips are the views. Raises VideoposeError as `Runner.run_views`."""
+    begin = time.perf_counter()
+    scene = Runner(options, progress).run_views(clips)
+    return Outcome(clips[0], time.perf_counter() - begin, scene)
+
+
 def exit_code(outcomes: Sequence[Outcome]) -> int:
     """0 when all went well; a lone clip's own code; 1 when some or all of several failed."""
     failed = [outcome.error for outcome in outcomes if outcome.error]

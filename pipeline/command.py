@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import console
-from pipeline.batch import Outcome, exit_code, run_all
+from pipeline.batch import Outcome, exit_code, run_all, run_views
 from pipeline.errors import InputError, MissingError, UsageError
 from pipeline.options import Options
 from pipeline.sources import expand, unfinished
@@ -18,9 +18,13 @@ from pipeline.sources import expand, unfinished
 STUDIO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv")  # containers of H.264 that keep frame times
 
 
-def run_command(sources: Sequence[str], options: Options, json: bool, quiet: bool) -> int:
-    """Run clips and print where their results lie. Returns the exit code."""
+def run_command(sources: Sequence[str], options: Options, json: bool, quiet: bool, views: bool = False) -> int:
+    """Run clips, or one scene of which they are the views, and print where the results lie. Returns the exit code."""
     console.start_logging(quiet)
+    if views:
+        return _run_views(sources, options, json, quiet)
+    if options.cameras is not None or options.name is not None:
+        raise UsageError("--cameras and --name are of several cameras", hint="--views, if the clips show one scene")
     clips = expand(sources) if sources else unfinished(options.out)
     if not clips:
         print(f"nothing new in {options.out}/; drop a clip there, or name one", file=sys.stderr)
@@ -50,10 +54,26 @@ def run_command(sources: Sequence[str], options: Options, json: bool, quiet: boo
     return exit_code(outcomes)
 
 
+def _run_views(sources: Sequence[str], options: Options, json: bool, quiet: bool) -> int:
+    """One scene. Raises what a run of it raises, and UsageError where there are not several views."""
+    clips = expand(sources)
+    if len(clips) < 2:
+        raise UsageError("--views needs the clips of at least two cameras", f"given: {len(clips)}")
+    with console.progress(quiet) as progress:
+        progress.clip(clips[0].name, 1, 1)
+        outcome = run_views(clips, options, progress)
+    if json:
+        print(json_module.dumps([_as_json(outcome)], indent=1))
+    else:
+        console.say(_summary(outcome), sys.stdout)
+    return 0
+
+
 def _summary(outcome: Outcome) -> str:
     scene = outcome.scene
     assert scene is not None
     people = f"{len(scene.people)} {'person' if len(scene.people) == 1 else 'people'}"
+    people += f" in {len(scene.views)} views" if scene.views else ""
     frames = f"{len(scene.clip.times)} {'frame' if len(scene.clip.times) == 1 else 'frames'}"
     return f"{outcome.clip}: {people}, {frames} in {outcome.seconds:.1f} s -> {outcome.folder}/"
 

@@ -12,6 +12,8 @@ from pipeline.sources import RESULTS
 
 FORMATS = tuple(RESULTS)
 PEOPLE = ("all", "largest", "longest")
+SYNC = ("auto", "none")
+MOVING = ("auto", "all", "none")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class Options:
     formats: tuple[str, ...] = ("mp4", "npz", "csv")
     overwrite: bool = False  # do every stage again
     strict: bool = False  # nobody found is an error
+    cameras: Path | None = None  # of several views: a rig that is known
+    sync: str = "auto"  # of several views: none takes the clips for synchronous, or as the rig says
+    moving: str = "auto"  # which of several unknown cameras move: auto looks, all, none
+    name: str | None = None  # of the folder of several views; None: the first view's
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.formats if name not in FORMATS]
@@ -40,6 +46,11 @@ class Options:
             check(kind, getattr(self, kind), variants(kind))
         if self.person not in PEOPLE and not re.fullmatch("[1-9][0-9]{0,8}", self.person):
             raise UsageError(f"unknown choice of person {self.person!r}", hint=f"{', '.join(PEOPLE)} or a number")
+        for option, known in (("sync", SYNC), ("moving", MOVING)):
+            if getattr(self, option) not in known:
+                raise UsageError(f"--{option} {getattr(self, option)}", f"known: {', '.join(known)}")
+        if self.name is not None and not re.fullmatch(r"[^/\\\0]*[^/\\\0.][^/\\\0]*", self.name):
+            raise UsageError(f"--name {self.name!r} cannot be a folder's name")
         if self.fov_deg is not None and self.focal_px is not None:
             raise UsageError("--fov and --focal say the same thing twice", hint="give one of them")
         _within("--height", self.height_m, 0.3, 3.0, "metres")

@@ -94,7 +94,8 @@ class Camera:
     source: str = "default"  # where the focal length came from
     name: str = ""
     fisheye: bool = False
-    offset_s: float = 0.0  # time of the scene's clock at which this camera's own clock stands at 0
+    offset_s: float = 0.0  # of several views: scene time = offset_s + rate * time of this camera's own clock
+    rate: float = 1.0
 
     @property
     def world_to_camera(self) -> Array:

@@ -10,7 +10,8 @@ import dataclasses
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from pipeline import sources
 from pipeline.cache import code_version, key
 from pipeline.choices import chosen_class, lifter_class
 from pipeline.clip_stages import ClipStages
-from pipeline.errors import InputError, InternalError, NobodyError, OutputError, VideoposeError
+from pipeline.errors import InputError, InternalError, NobodyError, OutputError, UsageError, VideoposeError
 from pipeline.files import remove_leftovers
 from pipeline.ledger import Ledger
 from pipeline.options import Options
@@ -98,26 +99,56 @@ class Runner:
             InputError, OutputError, MissingError, NobodyError, UsageError: see `pipeline.errors`.
             InternalError: anything unexpected, chained.
         """
-        try:
-            return self._run(path)
-        except VideoposeError:
-            raise
-        except Exception as error:  # the one place: a mistake in one clip must not stop a folder of them
-            what, why = f"unexpected {type(error).__name__} in clip {path}", " ".join(str(error).split())
-            raise InternalError(what, why, "--debug shows the traceback; please report it") from error
-
-    def _run(self, path: Path) -> Scene:
-        from pipeline.clip import open_clip
-
-        if not os.path.lexists(path):
-            raise InputError(f"there is no file {path}", hint="check the name, or drop the clip into outputs/")
-        with open_clip(path) as clip:
+        with _expected(f"clip {path}"), _opened([path]) as (clip,):
             self.prepare()
             clip_run = _ClipRun(self, path, clip)
             try:
                 return clip_run.run()
             finally:
                 sources.release(clip_run.home)
+
+    def run_views(self, paths: Sequence[Path]) -> Scene:
+        """All stages of a scene that several cameras filmed; results lie in `<out>/<first view's stem>/`.
+
+        Raises:
+            As `run`; UsageError for fewer than two views.
+        """
+        from pipeline.views import ViewsRun
+
+        if len(set(paths)) < 2:
+            raise UsageError("a scene of several views needs at least two different clips")
+        with _expected(f"the scene of {paths[0]}"), _opened(paths) as clips:
+            self.prepare()
+            views_run = ViewsRun(self, paths, clips)
+            try:
+                return views_run.run()
+            finally:
+                sources.release(views_run.home)
+
+
+@contextmanager
+def _expected(where: str) -> Iterator[None]:
+    """What nobody expected becomes an error that says so."""
+    try:
+        yield
+    except VideoposeError:
+        raise
+    except Exception as error:  # the one place: a mistake in one clip must not stop a folder of them
+        what, why = f"unexpected {type(error).__name__} in {where}", " ".join(str(error).split())
+        raise InternalError(what, why, "--debug shows the traceback; please report it") from error
+
+
+@contextmanager
+def _opened(paths: Sequence[Path]) -> Iterator[list[Clip]]:
+    from pipeline.clip import open_clip
+
+    with ExitStack() as stack:
+        clips = []
+        for path in paths:
+            if not os.path.lexists(path):
+                raise InputError(f"there is no file {path}", hint="check the name, or drop the clip into outputs/")
+            clips.append(stack.enter_context(open_clip(path)))
+        yield clips
 
 
 class _ClipRun:
@@ -183,22 +214,26 @@ class _ClipRun:
         return dataclasses.replace(scene, quality=quality(scene))
 
 
-def claim_folder(options: Options, path: Path) -> tuple[Path, dict[str, Any]]:
-    """The folder of a clip's results, made and marked as its own, and what is known of the file.
+def claim_folder(
+    options: Options, path: Path, others: Sequence[Path] = (), name: str | None = None
+) -> tuple[Path, dict[str, Any]]:
+    """The folder of the results of a clip or of several views, made and marked as their own, and facts about them.
 
     Raises:
         OutputError: no folder can be made there.
-        InputError: the clip cannot be read.
+        InputError: a clip cannot be read.
     """
-    size, changed = sources.stamp(path)
-    digest = sources.fingerprint(path)
+    stamps, digests = zip(*((sources.stamp(p), sources.fingerprint(p)) for p in (path, *others)), strict=True)
+    digest = digests[0] if not others else key(*digests)
     try:
-        home = sources.result_folder(options.out, path, digest)
-        sources.claim(home, path, digest)
+        home = sources.result_folder(options.out, path, digest, others, name)
+        sources.claim(home, path, digest, others)
         remove_leftovers(home)
     except OSError as error:
         raise OutputError(f"cannot write to {options.out}", str(error), "--out DIR names another place") from error
-    return home, {"clip_sha256": digest, "clip_bytes": size, "clip_mtime_ns": changed, "folder": str(home)}
+    size, changed = sum(stamp[0] for stamp in stamps), max(stamp[1] for stamp in stamps)
+    facts = {"clip_sha256": digest, "clip_bytes": size, "clip_mtime_ns": changed, "folder": str(home)}
+    return home, facts | ({"view_sha256": list(digests)} if others else {})
 
 
 def drawn(track: Track2D) -> Track2D:

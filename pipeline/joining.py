@@ -1,0 +1,243 @@
+"""What several views saw, put together: one clock, one person each, cameras, and motion in one world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.options import Options
+from pipeline.results import Array, Camera, Motion3D, Track2D
+
+if TYPE_CHECKING:
+    from multiview.people import Owners, PersonViews
+    from pipeline.clip import Clip
+
+UPRIGHT_DEG = 20.0  # a known rig whose Z differs more from the people's up than that is turned
+BODY = "h36m-23"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One view by itself."""
+
+    path: Path
+    clip: Clip
+    tracks: list[Track2D]
+    lifted: list[Motion3D]  # frame "root"
+    camera: Camera  # as far as the clip tells
+    key: str  # of all that
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A scene: P people, and of each view its camera and a track per person."""
+
+    cameras: list[Camera]
+    motions: list[Motion3D]  # frame "world"
+    tracks: list[list[Track2D]]  # [view][person], of length 0 where the view never saw them
+    about: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
+@dataclass
+class _Notes:
+    """What is told about a scene, gathered on the way."""
+
+    about: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def join(seen: Sequence[Seen], options: Options) -> Joined:
+    """All views together, on the first one's clock.
+
+    Raises:
+        InputError: a rig that does not fit the clips, clips without a common time, or too little to find cameras by.
+    """
+    from multiview.people import as_track, gather
+
+    notes, times = _Notes(), seen[0].clip.info.times
+    rig = _known_rig(seen, options, notes)
+    cameras = _on_one_clock(rig or [one.camera for one in seen], seen, rig is not None, options, notes)
+    tracks, lifted = _at(times, cameras, seen)
+    owners, count = _owners(rig and cameras, tracks, lifted, times)
+    people = [gather(owners, person, tracks, lifted, len(times)) for person in range(count)]
+    if rig is None:
+        cameras = _found_cameras(people, cameras, seen, options, notes)
+    motions = [m for n, person in enumerate(people, 1) if (m := _motion(n, person, cameras, times)) is not None]
+    cameras, motions = _upright(cameras, motions, times, rig is not None, notes)
+    alone = [n for n in range(1, count + 1) if n not in {m.id for m in motions}]
+    motions += [m for n in alone if (m := _beside(n, people[n - 1], cameras, times)) is not None]
+    views = [[as_track(people[m.id - 1], view, m.id) for m in motions] for view in range(len(seen))]
+    return Joined(cameras, motions, views, notes.about, tuple(notes.warnings))
+
+
+def _known_rig(seen: Sequence[Seen], options: Options, notes: _Notes) -> list[Camera] | None:
+    """The rig that the options name, fitted to the clips; None where none is named."""
+    from multiview.rig import load_rig
+    from multiview.rig_fit import fit_rig
+
+    if options.cameras is None:
+        return None
+    given, told = load_rig(options.cameras)
+    sizes = [(one.clip.info.width, one.clip.info.height) for one in seen]
+    fitted, more = fit_rig(given, sizes, [one.path.name for one in seen])
+    notes.warnings += [*told, *more]
+    return fitted
+
+
+def _on_one_clock(
+    cameras: list[Camera], seen: Sequence[Seen], known: bool, options: Options, notes: _Notes
+) -> list[Camera]:
+    """The cameras with their clocks against the first one's."""
+    from multiview.sync import synchronise
+
+    if options.sync == "none":
+        return [replace(c, offset_s=c.offset_s - cameras[0].offset_s) for c in cameras]
+    clocks = synchronise(
+        [one.lifted for one in seen], [one.tracks for one in seen], [one.clip.info.times for one in seen],
+        cameras if known else None,
+    )  # fmt: skip
+    if not clocks.reliable:
+        hint = "--sync none, if the cameras were started together"
+        raise InputError("the clips cannot be brought onto one clock", "; ".join(clocks.reasons), hint)
+    notes.about["sync"] = {"confidence": [round(float(c), 3) for c in clocks.confidence]}
+    return [
+        replace(c, offset_s=float(o), rate=float(r))
+        for c, o, r in zip(cameras, clocks.offset_s, clocks.rate, strict=True)
+    ]
+
+
+def _at(
+    times: Array, cameras: Sequence[Camera], seen: Sequence[Seen]
+) -> tuple[list[list[Track2D]], list[list[Motion3D]]]:
+    """Tracks and lifted motions at the scene's times, those that are there then."""
+    from multiview.clock import motion_on_clock, on_clock
+
+    tracks, lifted = [], []
+    for one, camera in zip(seen, cameras, strict=True):
+        clock = one.clip.info.times, times, camera.offset_s, camera.rate
+        pairs = [(on_clock(t, *clock), motion_on_clock(m, *clock)) for t, m in zip(one.tracks, one.lifted, strict=True)]
+        tracks.append([t for t, _ in pairs if len(t)])
+        lifted.append([m for t, m in pairs if len(t)])
+    if not any(len(t) for view in tracks[1:] for t in view) and any(one.tracks for one in seen[1:]):
+        raise InputError(
+            "the clips have no time in common with the first", hint="the clip that begins first goes first"
+        )
+    return tracks, lifted
+
+
+def _owners(
+    rig: list[Camera] | None, tracks: list[list[Track2D]], lifted: list[list[Motion3D]], times: Array
+) -> tuple[Owners, int]:
+    """Whose every frame of every track is, and how many people there are."""
+    if rig is not None:
+        from multiview.associate import associate
+
+        people = associate(rig, tracks, times)
+        return people.owners, len(people)
+    from multiview.identity import identify
+
+    return identify(tracks, lifted, times)
+
+
+def _found_cameras(
+    people: Sequence[PersonViews], cameras: list[Camera], seen: Sequence[Seen], options: Options, notes: _Notes
+) -> list[Camera]:
+    """Unknown cameras from the people whom several of them see."""
+    from multiview.self_calibrate import self_calibrate
+
+    shared = [person for person in people if person.seen.any(axis=1).sum() > 1]
+    if not shared:
+        raise InputError("nobody is seen by two cameras", hint="--cameras RIG, if the cameras are calibrated")
+    moving = np.array([options.moving == "all" or (options.moving == "auto" and _moves(one)) for one in seen])
+    focal_known = np.array([camera.source != "default" for camera in cameras])
+    times = seen[0].clip.info.times
+    found = self_calibrate(shared, cameras, times, moving, focal_known, options.height_m)
+    notes.about["calibration"] = {"uncertainty": found.uncertainty.as_dict(), "moving": moving.tolist()}
+    notes.warnings += found.warnings
+    return found.cameras
+
+
+def _moves(one: Seen, count: int = 8, apart_s: float = 0.25, width: int = 480) -> bool:
+    """Does the view's camera move? A few pairs of pictures, spread over the clip, tell."""
+    import cv2
+
+    from multiview.stillness import moves
+
+    info = one.clip.info
+    size = width, max(2, round(info.height * width / info.width))
+    step, scale = max(1, round(apart_s * info.fps)), width / info.width
+    starts = np.unique(np.linspace(0, max(0, len(info.times) - 1 - step), count).astype(int))
+    pairs = []
+    for start in starts[starts + step < len(info.times)].tolist():
+        pictures = [p for i, p in enumerate(one.clip.frames(start, start + step + 1, size)) if i in (0, step)]
+        first, second = (cv2.cvtColor(p, cv2.COLOR_BGR2GRAY) for p in pictures)
+        boxes = [t.boxes[start - t.frames[0]] for t in one.tracks if t.frames[0] <= start <= t.frames[-1]]
+        there = [box * scale for box in boxes if np.isfinite(box).all()]
+        pairs.append((first, second, np.array(there).reshape(-1, 4)))
+    return bool(moves(pairs))
+
+
+def _motion(number: int, person: PersonViews, cameras: list[Camera], times: Array) -> Motion3D | None:
+    """A person in the cameras' world; None where fewer than two views see them at any time."""
+    from multiview.complete import measure
+
+    from multiview.people import touching
+
+    together = (person.seen.sum(axis=0) > 1).any()
+    if not together:
+        return None
+    there = np.flatnonzero(person.seen.any(axis=0))
+    joints, scores = measure(cameras, person, times)
+    frames = np.arange(there[0], there[-1] + 1, dtype=np.int32)
+    contacts = touching(person)
+    return Motion3D(
+        number, BODY, "world", frames, joints[frames].astype(np.float32), scores[frames].astype(np.float32),
+        joints[frames, 0].astype(np.float32), person.observed.any(axis=0)[frames],
+        None if contacts is None else contacts[frames],
+    )  # fmt: skip
+
+
+def _upright(
+    cameras: list[Camera], motions: list[Motion3D], times: Array, known: bool, notes: _Notes
+) -> tuple[list[Camera], list[Motion3D]]:
+    """The world with Z up and the floor at 0; a known rig that has Z up keeps its own."""
+    from motion.settle import settle
+
+    still = next((c for c in cameras if np.ndim(c.camera_to_world) == 2), None)
+    eye = still.camera_to_world if still is not None else cameras[0].camera_to_world[0]
+    local = [_moved(motion, np.linalg.inv(eye), "camera") for motion in motions]
+    above, about = settle(local, times)
+    notes.about |= about
+    change = above @ np.linalg.inv(eye)
+    tilt = float(np.degrees(np.arccos(np.clip(change[2, 2], -1, 1))))
+    if known and tilt < UPRIGHT_DEG:
+        notes.about |= {"world": "the rig's", "rig_tilt_deg": round(tilt, 2), "rig_floor_m": round(-change[2, 3], 3)}
+        return cameras, motions
+    if known:
+        notes.warnings.append(f"the rig's Z axis is not up ({tilt:.0f} degrees off): its world was turned")
+        notes.about["rig_to_world"] = change.round(9).tolist()
+    notes.about["world"] = "above the first camera's floor"
+    turned = [replace(c, camera_to_world=change @ c.camera_to_world) for c in cameras]
+    return turned, [_moved(motion, change, "world") for motion in motions]
+
+
+def _moved(motion: Motion3D, change: Array, frame: str) -> Motion3D:
+    joints = (motion.joints.astype(float) @ change[:3, :3].T + change[:3, 3]).astype(np.float32)
+    return replace(motion, frame=frame, joints=joints, root=joints[:, 0])
+
+
+def _beside(number: int, person: PersonViews, cameras: list[Camera], times: Array) -> Motion3D | None:
+    """Somebody whom only one view saw, by that view's lift; None where it moves or sees too little."""
+    from motion.beside import beside
+    from multiview.people import as_motion, as_track
+
+    view = int(person.seen.sum(axis=1).argmax())
+    if np.ndim(cameras[view].camera_to_world) != 2:
+        return None
+    return beside(as_motion(person, view, number), as_track(person, view, number), cameras[view], times)

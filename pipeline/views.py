@@ -1,0 +1,159 @@
+"""Several cameras of one scene: every clip through its own stages, then all together.
+
+each view: decode -> detect -> track -> complete -> lift
+together:  synchronise -> associate -> triangulate, or fuse and calibrate -> settle -> clean -> write
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline import cache as stages
+from pipeline.cache import code_version, key
+from pipeline.clip_stages import ClipStages
+from pipeline.errors import NobodyError
+from pipeline.joining import Joined, Seen, join
+from pipeline.ledger import Arrays, Ledger
+from pipeline.results import Camera, Motion3D, Scene, Track2D, View
+from pipeline.runner import claim_folder, drawn
+from pipeline.writing import Writing
+
+if TYPE_CHECKING:
+    from pipeline.clip import Clip
+    from pipeline.runner import Runner
+
+log = logging.getLogger("videopose")
+
+
+class ViewsRun:
+    """The state of a scene on its way.
+
+    Args:
+        paths, clips: of the views; the first one's times are the scene's clock.
+    """
+
+    def __init__(self, runner: Runner, paths: Sequence[Path], clips: Sequence[Clip]) -> None:
+        self.runner, self.options, self.paths, self.clips = runner, runner.options, paths, clips
+        self.home, self.facts = claim_folder(self.options, paths[0], paths[1:], self.options.name)
+        self.ledger = Ledger(self.home, overwrite=self.options.overwrite)
+        self.views = [
+            ClipStages(runner, path, clip, digest, Ledger(self.home, f"view{number}", self.options.overwrite))
+            for number, (path, clip, digest) in enumerate(
+                zip(paths, clips, self.facts["view_sha256"], strict=True), start=1
+            )
+        ]
+
+    def run(self) -> Scene:
+        """All stages.
+
+        Raises:
+            As `Runner.run_views`.
+        """
+        seen = [self._seen(view) for view in self.views]
+        scene_key = key(*(one.key for one in seen), self._choices())
+        if (arrays := self.ledger.load("scene", scene_key)) is None:
+            joined = self._join(seen)
+            arrays = self.ledger.save("scene", scene_key, pack(joined), "join", "clean")
+        scene = self._scene(unpack(arrays, len(self.views)))
+        if not scene.people and self.options.strict:
+            raise NobodyError(f"nobody was found in the scene of {self.paths[0]}")
+        self._add_up()
+        scene = Writing(self.runner, self.clips, self.ledger).write(scene, key(scene_key, self.options.person))
+        for text in scene.provenance["warnings"]:
+            log.warning("%s: %s", self.home.name, text)
+        return scene
+
+    def _seen(self, view: ClipStages) -> Seen:
+        """A view by itself, from the cache where it is there."""
+        tracks, track_key = view.tracks()
+        camera = view.camera()
+        lift_key = key(track_key, view.lifter_version(), camera.matrix.tolist())
+        if (arrays := view.ledger.load("lift", lift_key)) is None:
+            arrays = view.ledger.save(
+                "lift", lift_key, stages.pack_people(view.lifted(tracks, camera)), "lift", info=view.clip.info
+            )
+        return Seen(view.path, view.clip, tracks, stages.unpack_people(arrays, Motion3D), camera, lift_key)
+
+    def _choices(self) -> list[Any]:
+        """What the scene depends on beside its views."""
+        o = self.options
+        rig = (
+            hashlib.sha256(o.cameras.read_bytes()).hexdigest() if o.cameras and o.cameras.is_file() else str(o.cameras)
+        )
+        return [
+            rig,
+            o.sync,
+            o.moving,
+            o.height_m,
+            o.cutoff_hz,
+            code_version("multiview", "motion", "pipeline/joining.py"),
+        ]
+
+    def _join(self, seen: list[Seen]) -> Joined:
+        from motion.clean import clean
+
+        with self.ledger.timed("join"):
+            self.runner.progress("join", 0, 1)
+            joined = join(seen, self.options)
+        with self.ledger.timed("clean"):
+            motions = clean(joined.motions, seen[0].clip.info.times, cutoff_hz=self.options.cutoff_hz)
+        return dataclasses.replace(joined, motions=motions)
+
+    def _scene(self, joined: Joined) -> Scene:
+        from pipeline.report import quality
+
+        chosen = self._chosen(joined)
+        views = tuple(
+            View(clip.info, camera, [drawn(tracks[i]) for i in chosen])
+            for clip, camera, tracks in zip(self.clips, joined.cameras, joined.tracks, strict=True)
+        )
+        people = [joined.motions[i] for i in chosen]
+        facts = self.facts | {"placement": joined.about, "joining": list(joined.warnings)}
+        scene = Scene(views[0].clip, views[0].camera, views[0].tracks, people, facts, {}, views)
+        return dataclasses.replace(scene, quality=quality(scene))
+
+    def _chosen(self, joined: Joined) -> list[int]:
+        """`--person`: who is seen by most views in most frames comes first, as `largest` and `longest` have it."""
+        from trackers.select import select
+
+        if self.options.person in ("largest", "longest"):
+            return list(range(len(joined.motions)))[:1]
+        ids = [track.id for track in select(joined.tracks[0], self.options.person)]
+        return [i for i, motion in enumerate(joined.motions) if motion.id in ids]
+
+    def _add_up(self) -> None:
+        """The views' stages take part in the scene's time."""
+        for view in self.views:
+            for stage, seconds in view.ledger.timings.items():
+                self.ledger.timings[stage] = self.ledger.timings.get(stage, 0.0) + seconds
+            self.ledger.reused += [stage for stage in view.ledger.reused if stage not in self.ledger.reused]
+            self.ledger.device = view.ledger.device or self.ledger.device
+
+
+def pack(joined: Joined) -> dict[str, Any]:
+    """A scene as arrays for the cache."""
+    arrays = stages.pack_people(joined.motions, "people.")
+    for number, (camera, tracks) in enumerate(zip(joined.cameras, joined.tracks, strict=True)):
+        arrays |= stages.pack_people(tracks, f"tracks{number}.")
+        arrays |= {f"camera{number}.{field.name}": getattr(camera, field.name) for field in dataclasses.fields(Camera)}
+    return arrays | {"facts": json.dumps(joined.about), "warnings": np.array(joined.warnings, np.str_)}
+
+
+def unpack(arrays: Arrays, views: int) -> Joined:
+    """The inverse of `pack`."""
+    cameras = []
+    for number in range(views):
+        values = {field.name: arrays[f"camera{number}.{field.name}"] for field in dataclasses.fields(Camera)}
+        plain = {name: value.item() for name, value in values.items() if value.ndim == 0}
+        cameras.append(Camera(**values | plain | {"size": tuple(values["size"].tolist())}))
+    tracks = [stages.unpack_people(arrays, Track2D, f"tracks{number}.") for number in range(views)]
+    motions = stages.unpack_people(arrays, Motion3D, "people.")
+    return Joined(cameras, motions, tracks, json.loads(str(arrays["facts"])), tuple(arrays["warnings"].tolist()))
