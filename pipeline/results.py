@@ -10,6 +10,7 @@ Time is in seconds from the start of the clip. What is missing is NaN with score
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -129,6 +130,11 @@ class View:
     clip: ClipInfo  # with the camera's own times
     camera: Camera  # moving: one pose per time of the scene
     tracks: list[Track2D]
+
+    @property
+    def name(self) -> str:
+        """The camera's, or else the file's."""
+        return self.camera.name or PurePath(self.clip.path).stem
 
 
 @dataclass(frozen=True)

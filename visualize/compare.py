@@ -14,10 +14,11 @@ from pipeline.results import Array, Camera, ClipInfo, Motion3D, Scene, Track2D
 from visualize.draw import Color, Patch, label, put_digits
 from visualize.encode import Film
 from visualize.figure import Figures
-from visualize.film import video_panel
+from visualize.film import WIDEST
 from visualize.gif import write_pictures
 from visualize.legend import QUIET, TEXT, clock, sides
 from visualize.overlay import Overlay
+from visualize.tiles import arranged
 from visualize.view import view_of
 
 Footage = Callable[[tuple[int, int]], Iterator[Array]]  # size px -> the frames' pictures, (H,W,3) uint8 BGR
@@ -78,7 +79,8 @@ class _Panels:
 
     def __init__(self, shown: Comparison, height: int, footage: Footage | None) -> None:
         clip, track = (shown.clip, shown.track) if footage else _close_up(shown.clip, shown.track)
-        self._inner, self._left = video_panel(clip, height)
+        (place,), self._left = arranged([(clip.width, clip.height)], height, WIDEST)
+        self._inner = place.size
         self.size = self._left + height * len(shown.motions), height
         self._shown, self._footage = shown, footage or _plain(len(clip.times))
         self._overlay = Overlay(Scene(clip, shown.camera, [track], []), self._inner, named=False)

@@ -12,6 +12,7 @@ from pipeline.results import Array, Motion3D, Scene
 from pipeline.skeletons import Skeleton, skeleton
 from visualize.draw import LEFT, MIDDLE, SHIFT, Color, capsules, colors, fill, fill_hard, label, mixed, side
 from visualize.floor import BACKGROUND, Floor
+from visualize.rig import Rig
 from visualize.view import View
 
 _CHUNK = 240  # frames projected at a time
@@ -89,7 +90,7 @@ class _Shapes:
 
 
 class Figures:
-    """Draws all people of a scene, frame after frame.
+    """Draws all people of a scene, and the cameras where there are several, frame after frame.
 
     Attributes:
         grid_m: m between the lines of the floor's grid.
@@ -105,6 +106,7 @@ class Figures:
         self._bodies = [_body(skeleton(person.skeleton)) for person in scene.people]
         self._inks = [_inks(number, body) for number, body in enumerate(self._bodies, first)]
         self._floor = Floor(view)
+        self._rig = Rig(scene, view) if scene.views else None
         self.grid_m = self._floor.step
         self._rim = max(1.0, view.size[1] / 720 * 1.5)
         self._first = 0
@@ -125,7 +127,11 @@ class Figures:
             people = zip(self._scene.people, self._bodies, strict=True)
             self._shapes = [self._outlines(person, body, chunk) for person, body in people]
         self._floor.paint(canvas, frame)
+        if self._rig:
+            self._rig.draw(canvas, frame, behind=True)
         self._people(canvas, frame - self._first, self._shapes)
+        if self._rig:
+            self._rig.draw(canvas, frame, behind=False)
 
     # ---- geometry, a chunk of frames at a time ------------------------------------------------------------------
 

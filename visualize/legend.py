@@ -1,11 +1,11 @@
-"""The words on films: the time, and which colours are left and right."""
+"""The words on films: the time, which colours are left and right, and which lines are 2D and 3D."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from pipeline.results import Array
-from visualize.draw import LEFT, RIGHT, Color, Patch, colors, fill, letters
+from visualize.draw import LEFT, MIDDLE, RIGHT, Color, Patch, colors, fill, letters
 
 TEXT: Color = (225, 220, 214)
 QUIET: Color = (150, 140, 132)
@@ -32,6 +32,21 @@ def sides(people: int, size: int, first: int = 0) -> Patch:
         mask[:, x : x + word.shape[1]] = word
         x += word.shape[1] + size
     return Patch(np.maximum(mask, dots[..., :1] / np.float32(255)), tint)
+
+
+def skeletons(size: int) -> Patch:
+    """What the two skeletons in a picture are: a thick line for what was found there, a fine one for the 3D."""
+    words = letters("found in the picture", size), letters("3D, projected back", size)
+    step, height = round(size * 1.5), words[0].shape[0]
+    mask = np.zeros((height, sum(word.shape[1] for word in words) + 2 * step + size, 1), np.float32)
+    tint = np.full((1, mask.shape[1], 3), QUIET, np.float32)
+    x, middle = 0, round(size * 0.75)
+    for word, half, color in zip(words, (max(2, size // 6), 1), (colors(0)[MIDDLE], TEXT), strict=True):
+        mask[middle - half : middle + (half if half > 1 else 0), x : x + round(0.75 * step)] = 1
+        tint[:, x : x + step] = color
+        mask[:, x + step : x + step + word.shape[1]] = word
+        x += step + word.shape[1] + size
+    return Patch(mask, tint)
 
 
 def _dot(canvas: Array, center: tuple[float, float], radius: float, color: Color) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from pipeline.results import Array, Scene, Track2D
+from pipeline.results import Array, Scene, Track2D, View
 from pipeline.skeletons import Skeleton, skeleton
 from visualize.draw import FACE, LEFT, Color, capsules, colors, fill, fill_hard, label, mixed, picture_bones, side
 
@@ -33,20 +33,24 @@ class _Lines:
 
 
 class Overlay:
-    """Draws the tracks of a scene onto frames of `size`, whatever the size of the clip."""
+    """Draws the tracks of a scene, or of one of its views, onto frames of `size`, whatever the size of the clip."""
 
-    def __init__(self, scene: Scene, size: tuple[int, int], named: bool = True) -> None:
-        """`named`: whether people's numbers stand over their heads."""
+    def __init__(self, scene: Scene | View, size: tuple[int, int], named: bool = True, bold: float = 1.0) -> None:
+        """
+        Args:
+            named: whether people's numbers stand over their heads.
+            bold: how much thicker than usual everything is drawn.
+        """
         self._tracks, self._named = scene.tracks, named
         self._scale = np.array(size) / [scene.clip.width, scene.clip.height]
-        self._unit = size[1] / 720
+        self._unit, self._bold = bold * size[1] / 720, bold
         self._tones = [_tones(track, number) for number, track in enumerate(scene.tracks)]
         self._chunks: list[_Lines | None] = [None] * len(scene.tracks)
 
     def draw(self, canvas: Array, frame: int) -> None:
         """Draw everyone who is in that frame; canvas is (H,W,3) uint8 BGR and is changed."""
         for number, track in enumerate(self._tracks):
-            row = frame - int(track.frames[0])
+            row = frame - int(track.frames[0]) if len(track) else -1
             if not 0 <= row < len(track):
                 continue
             lines = self._chunks[number]
@@ -95,7 +99,7 @@ class Overlay:
         height = np.fmax.reduce(known, axis=1) - np.fmin.reduce(known, axis=1)
         height = np.nan_to_num(height, nan=0.0)
         smooth = uniform_filter1d(height, min(len(height), 31), mode="nearest")
-        return np.clip(smooth * 0.0075, 0.8 * self._unit, 3.4 * self._unit)
+        return np.clip(smooth * 0.0075 * self._bold, 0.8 * self._unit, 3.4 * self._unit)
 
     def _above(self, points: Array, scores: Array, head: list[int]) -> Array:
         """(F,2) px: over the head, or over the middle of who shows none."""

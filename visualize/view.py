@@ -2,6 +2,8 @@
 
 The whole clip is known, so the eye follows people without jitter and never has to hurry: it aims at their smoothed
 middle, stands far enough away to hold all of them, and swings slowly around the side from which the video was taken.
+Of several cameras it also holds those that do not make people much smaller, and looks down a little more steeply, so
+that their places on the floor are seen.
 """
 
 from __future__ import annotations
@@ -15,18 +17,20 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 from pipeline.results import Array, Scene
 
 FIELD_OF_VIEW = np.radians(34)
-_ELEVATION = np.radians(13)
-_OFFSET, _SWING, _PERIOD = np.radians(24), np.radians(20), 14.0  # beside the video's own side; s for there and back
+_ELEVATION, _RIG_ELEVATION = np.radians(13), np.radians(20)  # with one camera, with several
+_OFFSET, _RIG_OFFSET = np.radians(24), np.radians(8)  # beside the side of the video, of the first of several
+_SWING, _PERIOD = np.radians(20), 14.0  # to both sides of that; s for there and back
 _CHUNK = 2048  # frames looked at at a time, so that long clips need little memory
 _NEAREST, _FARTHEST = 3.4, 16.0  # m
 _FILL = 0.84  # how far towards the rim people may come
+_RIG_FILL, _RIG_FARTHER, _RIG_FARTHEST = 0.88, 2.4, 12.0  # the same of cameras; how much farther the eye goes for them
 _STANDING = 1.45  # the eye stands still when this many times the distance of following is enough
 _POSES_PER_SECOND = 30  # the eye moves in steps no finer than this, so that fast clips can reuse a drawn floor
 
 
 @dataclass(frozen=True)
 class View:
-    """One pose per frame of the clip and a pinhole of `size` px square."""
+    """One pose per frame of the clip and a pinhole."""
 
     size: tuple[int, int]  # width, height px
     target: Array  # (T,3) m, the point looked at
@@ -51,7 +55,7 @@ class View:
 
 
 def view_of(scene: Scene, size: tuple[int, int]) -> View:
-    """A view that holds everyone of the scene in all frames."""
+    """A view that holds everyone of the scene in all frames, and the cameras that stand near enough."""
     frames = len(scene.clip.times)
     rate = max(1.0, min(scene.clip.fps, 240.0))
     hold = max(1, round(rate / _POSES_PER_SECOND))
@@ -62,25 +66,27 @@ def view_of(scene: Scene, size: tuple[int, int]) -> View:
         low, high, known = np.full((frames, 3), -0.9), np.full((frames, 3), 0.9), np.ones(frames, bool)
         low[:, 2], high[:, 2] = 0, 1.7
     standing = (np.nanmin(low, axis=0) + np.nanmax(high, axis=0)) / 2
-    swing = _OFFSET + _SWING * np.sin(2 * np.pi * scene.clip.times[steps] / _PERIOD)
+    swing = (_RIG_OFFSET if scene.views else _OFFSET) + _SWING * np.sin(2 * np.pi * scene.clip.times[steps] / _PERIOD)
     azimuth = _azimuth(scene, standing) + swing
-    axes = _axes(azimuth)
+    axes = _axes(azimuth, _RIG_ELEVATION if scene.views else _ELEVATION)
     target = np.broadcast_to(standing, (frames, 3))
-    distance = np.full(frames, np.nanmax(_distance_for(target, axes, low, high)))
+    half = np.tan(FIELD_OF_VIEW / 2) * np.array(size) / min(size)
+    distance = np.full(frames, np.nanmax(_distance_for(target, axes, half * _FILL, low, high)))
     followed = gaussian_filter1d(_filled((low + high) / 2, known), 0.9 * rate, axis=0, mode="nearest")
-    need = _distance_for(followed, axes, low, high)
+    need = _distance_for(followed, axes, half * _FILL, low, high)
     if distance[0] > _STANDING * np.nanquantile(need, 0.98):
         target, away = followed, _filled(need[:, None], known)[:, 0]
         away = maximum_filter1d(away, 2 * round(1.2 * rate) + 1, mode="nearest")
         distance = gaussian_filter1d(away, 0.6 * rate, mode="nearest")
     distance = np.clip(distance, _NEAREST, _FARTHEST)
+    distance = np.maximum(distance, _distance_for_rig(scene, target, axes, half * _RIG_FILL, float(distance.max())))
     return View(size, target[steps], distance[steps], axes, hold)
 
 
-def _axes(azimuth: Array) -> Array:
+def _axes(azimuth: Array, elevation: float) -> Array:
     """(T,3,3): right, down and forward of the eye in the world, for an eye on that side of its target."""
     sine, cosine = np.sin(azimuth), np.cos(azimuth)
-    low, high = np.cos(_ELEVATION), np.sin(_ELEVATION)
+    low, high = np.cos(elevation), np.sin(elevation)
     forward = np.stack([-cosine * low, -sine * low, np.full_like(sine, -high)], -1)
     right = np.stack([-sine, cosine, np.zeros_like(sine)], -1)
     return np.stack([right, np.cross(forward, right), forward], axis=1)
@@ -107,17 +113,26 @@ def _filled(values: Array, known: Array) -> Array:
     return np.stack([np.interp(np.arange(len(values)), at, column[at]) for column in values.T], axis=1)
 
 
-def _distance_for(target: Array, axes: Array, low: Array, high: Array) -> Array:
-    """(T,) m from `target` at which the box low..high (T,3) just fits into the view."""
+def _distance_for(target: Array, axes: Array, half: Array, low: Array, high: Array) -> Array:
+    """(T,) m from `target` at which the box low..high (T,3) just fits into a view of `half` (2,) m at 1 m."""
     chunks = [slice(begin, begin + _CHUNK) for begin in range(0, len(target), _CHUNK)]
-    return np.concatenate([_fitting(target[c], axes[c], low[c], high[c]) for c in chunks])
+    return np.concatenate([_fitting(target[c], axes[c], half, low[c], high[c]) for c in chunks])
 
 
-def _fitting(target: Array, axes: Array, low: Array, high: Array) -> Array:
+def _fitting(target: Array, axes: Array, half: Array, low: Array, high: Array) -> Array:
     corners = np.stack([np.where(pick, high, low) for pick in itertools.product((False, True), repeat=3)], axis=1)
     seen = (corners - target[:, None]) @ np.swapaxes(axes, 1, 2)
-    half = np.tan(FIELD_OF_VIEW / 2) * _FILL
-    return (np.abs(seen[..., :2]).max(axis=-1) / half - seen[..., 2]).max(axis=1)
+    return ((np.abs(seen[..., :2]) / half).max(axis=-1) - seen[..., 2]).max(axis=1)
+
+
+def _distance_for_rig(scene: Scene, target: Array, axes: Array, half: Array, people: float) -> float:
+    """m at which the view holds as many cameras as it can without going much farther than `people` need."""
+    most, best = max(people, min(_RIG_FARTHER * people, _RIG_FARTHEST)), 0.0
+    for view in scene.views:
+        centre = np.broadcast_to(np.asarray(view.camera.camera_to_world, float)[..., :3, 3], target.shape)
+        need = float(_distance_for(target, axes, half, centre, centre).max())
+        best = max(best, need if need <= most else 0.0)
+    return best
 
 
 def _azimuth(scene: Scene, target: Array) -> float:
