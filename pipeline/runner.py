@@ -170,7 +170,7 @@ class _ClipRun:
             raise NobodyError(text, hint="a clip in which people are larger, or another --detector")
         motions, camera, key_3d = self._motions(tracks, key(track_key, [track.id for track in tracks]))
         scene = self._scene([drawn(track) for track in tracks], motions, camera)
-        scene = Writing(self.runner, self.clip, self.ledger).write(scene, key_3d)
+        scene = Writing(self.runner, [self.clip], self.ledger).write(scene, key_3d)
         for text in scene.provenance["warnings"]:
             log.warning("%s: %s", self.path, text)
         return scene

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,11 @@ class Writing:
     """What a scene leaves in its folder.
 
     Args:
-        clip: whose pictures the film shows.
+        clips: whose pictures the film shows, one for each view.
     """
 
-    def __init__(self, runner: Runner, clip: Clip, ledger: Ledger) -> None:
-        self.runner, self.options, self.clip, self.ledger = runner, runner.options, clip, ledger
+    def __init__(self, runner: Runner, clips: Sequence[Clip], ledger: Ledger) -> None:
+        self.runner, self.options, self.clips, self.ledger = runner, runner.options, clips, ledger
         self.cache, self.home = ledger.cache, ledger.home
 
     def write(self, scene: Scene, scene_key: str) -> Scene:
@@ -71,7 +72,7 @@ class Writing:
         """report.json, whose presence says that the clip is finished."""
         from pipeline.report import provenance, warnings, write_report
 
-        info = dataclasses.replace(self.clip.info, warnings=self.ledger.warnings(self.clip.info))
+        info = dataclasses.replace(self.clips[0].info, warnings=self.ledger.warnings(self.clips[0].info))
         scene = dataclasses.replace(scene, clip=info)
         about = scene.provenance | provenance(self.options, self.runner.given_weights) | {"warnings": warnings(scene)}
         about |= {"device": self.ledger.device} if self.ledger.device else {}
@@ -85,7 +86,7 @@ class Writing:
         from visualize.film import write_film
 
         total = len(scene.clip.times)
-        write_film(scene, self.clip, file, lambda done: self.runner.progress("film", done, total))
+        write_film(scene, self.clips, file, lambda done: self.runner.progress("film", done, total))
 
     def _gif(self, scene: Scene, file: Path, _: str) -> None:
         from visualize.gif import write_gif

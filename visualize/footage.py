@@ -23,7 +23,8 @@ def own_frames(view: View, times: Array) -> tuple[Array, Array]:
 
     Before it began that is its first frame, after it ended its last.
     """
-    own, clock = np.asarray(times) - view.camera.offset_s, np.asarray(view.clip.times)
+    own = (np.asarray(times) - view.camera.offset_s) / view.camera.rate
+    clock = np.asarray(view.clip.times)
     after = np.clip(np.searchsorted(clock, own), 1, max(1, len(clock) - 1))
     nearest = after - (own - clock[after - 1] <= clock[np.minimum(after, len(clock) - 1)] - own)
     lasting = 1 / view.clip.fps
