@@ -1,7 +1,7 @@
 """Is a rig plausible? Millimetres taken for metres, transposed or inverted poses, impossible lenses: found and named.
 
 Cameras of one scene look at one place. So the point nearest to all their axes lies before every camera when the poses
-are read as they were meant, and usually does not when they are read otherwise.
+are read as they were meant, and people put cameras upright. Read otherwise, a rig seldom does the one and never both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.results import Array, Camera
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 LARGEST_M = 100.0  # a rig that is larger, or farther from what it looks at, is in other units
 MEETS, STRAYS = np.radians(25), np.radians(60)  # between axes and the place where they meet: surely so, surely not
-UPRIGHT = np.cos(np.radians(60))
+UPRIGHT, TOGETHER = 0.5, 0.85  # length of the mean of up directions: they agree at all, and surely
 _OPENGL = np.diag([1.0, -1.0, -1.0])
 
 Pose = tuple[Array, Array]  # (V,3,3), (V,3): world to camera
@@ -110,45 +110,41 @@ READINGS: dict[str, Callable[[Pose], Pose]] = {
     "camera to world instead of world to camera": _inverse,
     "with transposed rotations": lambda pose: (np.swapaxes(pose[0], 1, 2), pose[1]),
     "with camera centres in the place of translations": _of_centres,
-    "with transposed rotations and camera centres in the place of translations": lambda pose: _of_centres(
-        (np.swapaxes(pose[0], 1, 2), pose[1])
-    ),
     "in OpenGL's axes (y up, looking along -z)": _flipped,
     "camera to world in OpenGL's axes (y up, looking along -z)": lambda pose: _flipped(_inverse(pose)),
 }
 
 
 def _poses(cameras: Sequence[Camera]) -> tuple[list[Camera], list[str]]:
-    """Poses as they make sense: as given, unless the axes stray so and meet when read in another way."""
+    """As given, unless only another reading lets the cameras stand upright and look at one place."""
     inverse = np.stack([np.asarray(camera.world_to_camera, np.float64) for camera in cameras])
     pose = inverse[:, :3, :3], inverse[:, :3, 3]
-    given = _meets(pose)
-    if len(cameras) < 2 or given <= STRAYS:
-        return list(cameras), _suspicion(pose) if len(cameras) > 2 else []
-    others = {name: _meets(read(pose)) for name, read in READINGS.items()}
-    best = min(others, key=lambda name: others[name])
-    if others[best] > MEETS:
-        away = np.isfinite(given)
+    given, up = _meets(pose), _up(pose)
+    meets = given <= STRAYS
+    if len(cameras) < 2 or (meets and (len(cameras) == 2 or np.linalg.norm(up) >= UPRIGHT)):
+        return list(cameras), []
+    others = {name: read(pose) for name, read in READINGS.items()}
+    others = {name: other for name, other in others.items() if _meets(other) <= MEETS}
+    best = max(others, key=lambda name: float(np.linalg.norm(_up(others[name]))), default="")
+    agree = np.linalg.norm(_up(others[best])) if best else 0.0
+    if agree < (TOGETHER if meets else UPRIGHT) or (up[2] > UPRIGHT and _up(others[best])[2] < -UPRIGHT):
+        away = np.isfinite(given) and not meets  # never so of parallel cameras
         return list(cameras), ["some cameras look away from the place at which the others look"] if away else []
-    turn, shift = READINGS[best](pose)
-    fixed = [_posed(camera, r, t) for camera, r, t in zip(cameras, turn, shift, strict=True)]
-    text = "the cameras look away from each other's middle; read " + best
-    return fixed, [f"{text}, they look at one place within {np.degrees(others[best]):.0f} degrees: read so"]
+    fixed = [_posed(camera, r, t) for camera, r, t in zip(cameras, *others[best], strict=True)]
+    wrong = "stand upside down or on their sides" if meets else "look away from each other's middle"
+    text = f"as given, the cameras {wrong}; read {best}, they stand upright"
+    return fixed, [f"{text} and look at one place within {np.degrees(_meets(others[best])):.0f} degrees: read so"]
+
+
+def _up(pose: Pose) -> Array:
+    """(3,): the mean of the cameras' up directions, shorter the less they agree."""
+    return -pose[0][:, 1].mean(axis=0)
 
 
 def _posed(camera: Camera, turn: Array, shift: Array) -> Camera:
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = turn.T, -turn.T @ shift
     return replace(camera, camera_to_world=pose)
-
-
-def _suspicion(pose: Pose) -> list[str]:
-    """Where cameras look at the world's origin, transposed rotations let them meet too; then only 'up' is wrong."""
-    turned = READINGS["with transposed rotations"](pose)
-    ups = [np.linalg.norm(rotation[:, 1].mean(axis=0)) for rotation, _ in (pose, turned)]
-    if ups[0] < 0.5 and ups[1] > 0.85 and _meets(turned) < MEETS:
-        return ["the cameras' up directions disagree, and agree with transposed rotations: are they transposed?"]
-    return []
 
 
 def _metres(cameras: list[Camera], unit: str | None) -> tuple[list[Camera], list[str]]:
@@ -162,7 +158,9 @@ def _metres(cameras: list[Camera], unit: str | None) -> tuple[list[Camera], list
     if unit is None and size > LARGEST_M:
         unit = "cm" if found is not None and size <= 1000 else "mm"
         metres = size * UNITS[unit]
-        texts.append(f"the rig would be {size:.0f} m large: its numbers are taken for {unit}, and {metres:.2f} m for it")
+        texts.append(
+            f"the rig would be {size:.0f} m large: its numbers are taken for {unit}, and {metres:.2f} m for it"
+        )
     scale = UNITS[unit or "m"]
     if size * scale > 10 * LARGEST_M or 1e-9 < size * scale < 0.01:
         raise Fault(f"the rig would be {size * scale:g} m large", "the unit of its translations: m, cm or mm")
@@ -178,4 +176,6 @@ def _upright(cameras: Sequence[Camera]) -> list[str]:
     up = -np.stack([camera.camera_to_world[:3, 1] for camera in cameras]).mean(axis=0)
     if np.linalg.norm(up) < 0.5 or up[2] / np.linalg.norm(up) > UPRIGHT:
         return []
-    return ["the cameras' up direction is not the world's Z: its floor is not z = 0 (a board's frame, or another axis up)"]
+    return [
+        "the cameras' up direction is not the world's Z: its floor is not z = 0 (a board's frame, or another axis up)"
+    ]

@@ -1,4 +1,4 @@
-"""Rigs in OpenCV's own file format (YAML or XML): EasyMocap's intri.yml and extri.yml, one file per camera, stereo pairs.
+"""Rigs in OpenCV's file format (YAML or XML): EasyMocap's intri.yml and extri.yml, one file per camera, stereo pairs.
 
 All are world to camera. EasyMocap: `names`, and per name `K_`, `dist_` (or `D_`), `Rot_` (or the vector `R_`), `T_`,
 `H_`, `W_`. Of OpenCV's own programs come `camera_matrix`, `distortion_coefficients` and, of a stereo pair, M1 D1 M2 D2

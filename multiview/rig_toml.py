@@ -77,7 +77,7 @@ def write_anipose(path: Path, cameras: Sequence[Camera]) -> None:
 
 
 def write_freemocap(path: Path, cameras: Sequence[Camera]) -> None:
-    """Anipose's, tables named as the cameras, with each camera's place and orientation. Raises UsageError, OutputError."""
+    """Anipose's, tables named as the cameras, with each camera's place and axes. Raises UsageError, OutputError."""
     tables = {}
     for camera in cameras:
         turn, _ = extrinsics(camera)

@@ -24,7 +24,9 @@ def ring(count=4, radius=3.5, target=(0.2, -0.1, 1.0), size=(1280, 720), seed=0)
         aim = tuple(np.add(target, random.uniform(-0.3, 0.3, 3)))
         seen = look_at(eye, aim, size, fov=random.uniform(45, 75))
         matrix = seen.matrix * np.array([[1], [1.01], [1]]) + np.array([[0, 0, 7.25], [0, 0, -3.5], [0, 0, 0]])
-        cameras.append(replace(seen, matrix=matrix, distortion=BEND * random.uniform(0.5, 1), name=f"cam_{number + 1:02d}"))
+        cameras.append(
+            replace(seen, matrix=matrix, distortion=BEND * random.uniform(0.5, 1), name=f"cam_{number + 1:02d}")
+        )
     return cameras
 
 

@@ -128,7 +128,12 @@ def test_files_that_opencv_wrote_one_camera_and_a_stereo_pair(tmp_path, suffix):
     np.testing.assert_allclose(alone.matrix, first.matrix)
 
     storage = cv2.FileStorage(str(tmp_path / f"stereo.{suffix}"), cv2.FILE_STORAGE_WRITE)
-    for key, value in (("M1", first.matrix), ("D1", first.distortion), ("M2", second.matrix), ("D2", second.distortion)):
+    for key, value in (
+        ("M1", first.matrix),
+        ("D1", first.distortion),
+        ("M2", second.matrix),
+        ("D2", second.distortion),
+    ):
         storage.write(key, value)
     storage.write("R", relative[:3, :3])
     storage.write("T", 1000 * relative[:3, 3])
@@ -253,9 +258,9 @@ def test_what_is_wrong_with_a_camera_is_named(tmp_path, change, why):
     other = TABLE | {"name": "b", "rotation": [1.2, 0.5, 0]}
     tables = {"one": {k: v for k, v in (TABLE | change).items() if v is not None}, "two": other}
     text = "".join(
-        f"[{key}]\n" + "".join(f"{k} = {json.dumps(v).replace('NaN', 'nan').replace('Infinity', 'inf')}\n" for k, v in t.items())
-        for key, t in tables.items()
-    )  # fmt: skip
+        f"[{key}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in table.items()) for key, table in tables.items()
+    )
+    text = text.replace("NaN", "nan").replace("Infinity", "inf")
     (tmp_path / "rig.toml").write_text(text)
     with pytest.raises(InputError) as caught:
         read_rig(tmp_path / "rig.toml")
