@@ -1,0 +1,192 @@
+"""Procrustes fusion: one person's lifted motions from several unknown cameras become one motion.
+
+Every lifted pose is right up to the turn of its camera, and less sure along the line of sight than across it. One
+rotation per camera for the whole clip (per moment where it moves) brings them together; where the lines of sight
+differ, what one view knows badly another knows well, so the poses are averaged by their information, not plainly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from multiview.procrustes import align, believed, blurred, cross_matrix, exponential, nearest_rotation
+from pipeline.results import Array
+
+ACROSS_M, ALONG_M = 0.032, 0.075
+"""Standard deviations of a lifted joint across and along the line of sight, see benchmarks/self_calibration.py."""
+WIDTH = 3.0  # standard deviations from which on a view's joint loses belief
+WINDOW_S = 0.35  # of a moving camera's rotation
+ROUNDS = 12
+
+
+@dataclass(frozen=True)
+class Fused:
+    """P people seen by V views over T times, K joints."""
+
+    joints: Array  # (P,T,K,3) m relative to the pelvis, axes of view 0; NaN where no view knows the joint
+    spread: Array  # (P,T,K) m: standard error (of the distance from the truth) of each joint
+    rotations: Array  # (V,3,3), or (V,T,3,3) where a view moves: from view 0's axes to each view's
+    scales: Array  # (V,): what each view's poses were multiplied with
+    belief: Array  # (P,V,T,K) in [0,1]: how far a view's joint was believed; 0 where missing
+    fit_m: Array  # (V,): root mean square distance of each view's joints from the fused ones
+
+
+def fuse(poses: Array, scores: Array, times: Array, moving: Array | None = None, sight: Array | None = None) -> Fused:
+    """Fuse lifted motions; all people turn with the same cameras.
+
+    Args:
+        poses: (P,V,T,K,3) m relative to the pelvis (joint 0), each in its camera's axes; NaN where missing.
+        scores: (P,V,T,K) in [0,1].
+        times: (T,) s of the common clock.
+        moving: (V,) bool; all still without it.
+        sight: (P,V,T,3) directions in camera axes in which the cameras see each person; straight ahead without it.
+
+    Raises:
+        ValueError: a view has no moment in common with the others.
+    """
+    poses = np.asarray(poses, np.float64)
+    known = np.isfinite(poses).all(-1)
+    weights = np.where(known, np.clip(np.nan_to_num(scores), 0.0, 1.0), 0.0)
+    weights[..., 0] = 0.0  # the pelvis is 0 in every view: no information
+    poses = np.where(known[..., None], poses, 0.0)
+    moving = np.zeros(poses.shape[1], bool) if moving is None else np.asarray(moving, bool)
+    information = _information(poses, sight)
+    turns = _first_turns(poses, weights, times, moving)
+    scales = np.ones(len(moving))
+    belief = weights
+    for _ in range(ROUNDS):
+        turned = _turned(turns, poses) * scales[:, None, None, None]
+        inverse = _in_common(turns, information)
+        fused, _ = _average(turned, inverse, belief)
+        belief = weights * _beliefs(turned - fused[:, None], inverse)
+        turns = _better(turns, turned, fused, inverse, belief, times, moving)
+        scales = _scales(turned, fused, belief) * scales
+    turns = np.swapaxes(turns[:1], -1, -2) @ turns
+    return _result(poses, scales, turns, information, weights, known, moving)
+
+
+def _information(poses: Array, sight: Array | None) -> Array:
+    """(P,V,T,3,3) 1/m^2 in camera axes."""
+    if sight is None:
+        sight = np.broadcast_to([0.0, 0, 1], (*poses.shape[:3], 3))
+    sight = np.where(np.isfinite(sight).all(-1, keepdims=True), sight, [0.0, 0, 1])
+    ahead = sight / np.linalg.norm(sight, axis=-1, keepdims=True)
+    along = ahead[..., :, None] * ahead[..., None, :]
+    return (np.eye(3) - along) / ACROSS_M**2 + along / ALONG_M**2
+
+
+def _first_turns(poses: Array, weights: Array, times: Array, moving: Array) -> Array:
+    """(V,T,3,3) from each view's axes to those of the view that all others agree with best.
+
+    Raises:
+        ValueError: a view has no moment in common with that one.
+    """
+    views = len(moving)
+    best, least = None, np.inf
+    for base in range(views):
+        turns = np.stack([_turn(poses[:, v], poses[:, base], weights[:, v] * weights[:, base], times,
+                                moving[v] or moving[base]) for v in range(views)])  # fmt: skip
+        common = weights * weights[:, base : base + 1]
+        miss = np.linalg.norm(_turned(turns, poses) - poses[:, base : base + 1], axis=-1)
+        lonely = (common.sum((0, 2, 3)) <= 0).sum()
+        cost = lonely + (common * np.minimum(miss, 0.3)).sum() / max(common.sum(), 1e-9)
+        if cost < least:
+            best, least = turns, cost
+            missing = np.flatnonzero(common.sum((0, 2, 3)) <= 0)
+    if best is None or len(missing):
+        raise ValueError(f"views {', '.join(str(v + 1) for v in missing)}: nobody seen in common with the other views")
+    return best
+
+
+def _turn(source: Array, target: Array, weights: Array, times: Array, moves: bool, rounds: int = 5) -> Array:
+    """(P,T,K,3) of two views -> (T,3,3), robust against joints and moments that are wrong."""
+    belief = weights
+    for _ in range(rounds):
+        cross = np.einsum("ptk,ptki,ptkj->tij", belief, target, source)
+        turn = nearest_rotation(blurred(cross, times, WINDOW_S if moves else np.inf))
+        miss = np.linalg.norm(np.einsum("tij,ptkj->ptki", turn, source) - target, axis=-1)
+        belief = weights * believed(miss, 0.2)
+    return turn
+
+
+def _turned(turns: Array, poses: Array) -> Array:
+    return np.einsum("vtij,pvtkj->pvtki", turns, poses)
+
+
+def _in_common(turns: Array, information: Array) -> Array:
+    """Information in camera axes -> in the common axes, (P,V,T,3,3)."""
+    return turns @ information @ np.swapaxes(turns, -1, -2)
+
+
+def _average(turned: Array, inverse: Array, belief: Array) -> tuple[Array, Array]:
+    """(P,T,K,3) m, and its covariance (P,T,K,3,3); NaN where no view knows the joint."""
+    total = np.einsum("pvtk,pvtij->ptkij", belief, inverse)
+    pull = np.einsum("pvtk,pvtij,pvtkj->ptki", belief, inverse, turned)
+    known = belief.sum(1) > 1e-6
+    covariance = np.linalg.inv(np.where(known[..., None, None], total, np.eye(3)))
+    mean = (covariance @ pull[..., None])[..., 0]
+    mean[..., 0, :] = 0.0
+    known[..., 0] = known[..., 1:].any(-1)
+    return np.where(known[..., None], mean, np.nan), covariance
+
+
+def _beliefs(miss: Array, inverse: Array) -> Array:
+    """(P,V,T,K): from the distance in standard deviations, of the joint and of its whole pose.
+
+    A view that takes left for right is wrong in most joints at once; joint by joint it would look half right.
+    """
+    miss = np.nan_to_num(miss)
+    far = np.sqrt(np.einsum("pvtki,pvtij,pvtkj->pvtk", miss, inverse, miss) / 3)
+    whole = np.sqrt((far**2).mean(-1, keepdims=True))
+    return believed(far, WIDTH) * believed(whole, WIDTH)
+
+
+def _better(
+    turns: Array, turned: Array, fused: Array, inverse: Array, belief: Array, times: Array, moving: Array
+) -> Array:
+    """One step of Gauss and Newton for the rotations: `min sum |exp(d) R x - y|^2` in the norm of the information."""
+    miss = np.nan_to_num(fused[:, None] - turned)
+    lever = cross_matrix(turned)
+    weighted = np.einsum("pvtkai,pvtij->pvtkaj", lever, inverse) * belief[..., None, None]
+    normal = -np.einsum("pvtkai,pvtkib->vtab", weighted, lever)
+    pull = np.einsum("pvtkai,pvtki->vta", weighted, miss)
+    out = turns.copy()
+    for view, moves in enumerate(moving):
+        window = WINDOW_S if moves else np.inf
+        matrix, vector = blurred(normal[view], times, window), blurred(pull[view], times, window)
+        ridge = 1e-6 * np.trace(matrix, axis1=-2, axis2=-1)[:, None, None] + 1e-9
+        step = np.linalg.solve(matrix + ridge * np.eye(3), vector[..., None])[..., 0]
+        out[view] = exponential(step) @ turns[view]
+    return out
+
+
+def _scales(turned: Array, fused: Array, belief: Array) -> Array:
+    """(V,) corrections, their geometric mean 1."""
+    y = np.nan_to_num(fused)[:, None]
+    size = np.einsum("pvtk,pvtki,pvtki->v", belief, turned, turned)
+    fit = np.einsum("pvtk,pvtki,pvtki->v", belief, turned, np.broadcast_to(y, turned.shape))
+    factors = np.where(size > 0, fit / np.where(size > 0, size, 1), 1.0)
+    factors = np.clip(factors, 0.9, 1.1)
+    return factors / np.exp(np.log(factors).mean())
+
+
+def _result(
+    poses: Array, scales: Array, turns: Array, information: Array, weights: Array, known: Array, moving: Array
+) -> Fused:
+    turned = _turned(turns, poses) * scales[:, None, None, None]
+    inverse = _in_common(turns, information)
+    belief = weights
+    for _ in range(5):
+        fused, covariance = _average(turned, inverse, belief)
+        belief = weights * _beliefs(turned - fused[:, None], inverse)
+    miss = np.where(weights > 0, np.linalg.norm(turned - fused[:, None], axis=-1), np.nan)
+    fit = np.sqrt(np.nanmean(miss**2, axis=(0, 2, 3)))
+    spread = np.sqrt(np.trace(covariance, axis1=-2, axis2=-1))
+    spread = np.where(np.isfinite(fused).all(-1), spread, np.nan)
+    spread[..., 0] = 0.0
+    rotations = np.swapaxes(turns, -1, -2)
+    if not moving.any():
+        rotations = rotations[:, 0]
+    return Fused(fused, spread, rotations, scales, belief, fit)

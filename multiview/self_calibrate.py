@@ -1,0 +1,158 @@
+"""Self-calibration from the people: cameras, focal lengths, clocks and 3D from the motion that several views share.
+
+No board, no markers: the lifted poses give the cameras' turns (`multiview/fuse.py`), turns and keypoints their places
+(`multiview/layout.py`), and a bundle adjustment (`multiview/people_bundle.py`) over cameras, joints, bones and time
+offsets makes everything agree with the keypoints. The world is the axes of the first view that stands still (of the
+first view, where all move: a moving world). Its size is that of the lifted poses, a person of average height, unless a
+height is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from multiview.fuse import Fused, fuse
+from multiview.people_bundle import Problem, Solution, pixels_per_metre, solve, with_noise
+from multiview.people_evidence import Evidence, gather, keypoints_at, put_sides_right, sightings
+from multiview.people_finish import place_people, refined, reprojection_px
+from multiview.people_start import Guess, choose_moments, guess, pose_numbers, problem, start
+from multiview.people_uncertainty import Uncertainty, measure, warnings_of
+from pipeline.results import Array, Camera
+from pipeline.skeletons import skeleton
+
+LIFT, BODY = skeleton("lift-26"), skeleton("h36m-23")
+MEAN_STATURE_M = 1.70  # of the person that a lifter's metres are of
+FOCAL_SIGMA, ALIKE_SIGMA = 0.12, 0.10  # of the logarithm: phones see 55 to 75 degrees; those of one place are alike
+KNOWN_FOCAL = 0.003
+FIRST_SIGMA_M = 0.015  # of a keypoint, on the body, before it is measured
+AT_ONCE = 60  # people times moments of the adjustment
+
+
+@dataclass(frozen=True)
+class PersonViews:
+    """One person in V views on the scene's clock of T times."""
+
+    keypoints: Array  # (V,T,J,2) px, NaN where missing
+    scores: Array  # (V,T,J) in [0,1]
+    skeleton: str  # of the keypoints
+    poses: Array  # (V,T,23,3) m of h36m-23 relative to the pelvis, each in its camera's axes, NaN where missing
+    pose_scores: Array  # (V,T,23)
+
+
+@dataclass(frozen=True)
+class SelfCalibrated:
+    cameras: list[Camera]  # moving ones with T poses; `offset_s` corrected, `source` tells how
+    joints: Array  # (P,T,23,3) m of h36m-23 in the world
+    spread: Array  # (P,T,23) m: standard error of each joint's place, were the cameras right
+    fused: Fused  # what the lifted poses alone say
+    offsets: Array  # (V,) s: the picture of scene time t was found at t + offset
+    reprojection_px: Array  # (V,) median
+    swapped: Array  # (V,) share of moments in which left and right of some limbs were exchanged
+    uncertainty: Uncertainty
+    warnings: tuple[str, ...]
+
+
+def self_calibrate(
+    people: Sequence[PersonViews],
+    cameras: Sequence[Camera],
+    times: Array,
+    moving: Array | None = None,
+    focal_known: Array | None = None,
+    height_m: float | None = None,
+) -> SelfCalibrated:
+    """Find the cameras and the motion of people whom several views see.
+
+    Args:
+        people: the same people in the same views; keypoints of one skeleton.
+        cameras: (V,) focal length (a guess will do), picture size and distortion; their poses are not read.
+        times: (T,) s of the scene's clock.
+        moving: (V,) bool; all stand still without it.
+        focal_known: (V,) bool: the camera's focal length is more than a guess.
+        height_m: standing height of the first person.
+
+    Raises:
+        ValueError: fewer than two views, nobody, skeletons that differ, or a view that shares no moment with others.
+    """
+    views = len(cameras)
+    if views < 2 or not people:
+        raise ValueError("self-calibration needs at least two views and a person whom they see")
+    if len({person.skeleton for person in people}) > 1:
+        raise ValueError("keypoints of several skeletons cannot be mixed")
+    moving = np.zeros(views, bool) if moving is None else np.asarray(moving, bool)
+    sigma = np.where(np.zeros(views, bool) if focal_known is None else focal_known, KNOWN_FOCAL, FOCAL_SIGMA)
+    keypoints, scores = (np.stack([getattr(person, name) for person in people]) for name in ("keypoints", "scores"))
+    evidence = gather(keypoints, scores, people[0].skeleton, cameras, times)
+    poses = np.stack([person.poses for person in people])
+    fused = fuse(poses, np.stack([person.pose_scores for person in people]), evidence.times, moving, sight(evidence))
+    rig = guess(evidence, fused, moving)
+    found = _search(evidence, rig, sigma)
+    uncertainty = measure(found.problem, found.solution)
+    rig = refined(rig, found.solution.state, found.problem.poses, found.moments)
+    points, spread = place_people(found.evidence, rig, found.solution.state, found.problem)
+    pelvis = points[:, :, LIFT.joints.index("pelvis")]
+    centres = found.solution.state.centres[found.problem.poses[:, len(found.moments) // 2]]
+    factor = 1.0 if height_m is None else height_m / MEAN_STATURE_M
+    order = LIFT.index(*BODY.joints)
+    return SelfCalibrated(
+        [_camera(camera, v, rig, found, factor) for v, camera in enumerate(cameras)],
+        factor * points[:, :, order], factor * spread[:, :, order], fused, found.offsets,
+        reprojection_px(found.problem, found.solution.state), found.swapped,
+        replace(uncertainty, centre_m=factor * uncertainty.centre_m),
+        warnings_of(uncertainty, centres, pelvis),
+    )  # fmt: skip
+
+
+def _camera(camera: Camera, view: int, rig: Guess, found: _Found, factor: float) -> Camera:
+    matrix = np.array(camera.matrix, np.float64)
+    matrix[:2, :2] *= np.exp(found.solution.state.log_focal[view])
+    pose = np.broadcast_to(np.eye(4), (rig.turns.shape[1], 4, 4)).copy()
+    pose[:, :3, :3] = np.swapaxes(rig.turns[view], -1, -2)
+    pose[:, :3, 3] = factor * rig.centres[view]
+    return replace(
+        camera, matrix=matrix, camera_to_world=pose if rig.moving[view] else pose[0], source="self-calibrated",
+        offset_s=camera.offset_s - float(found.offsets[view]),
+    )  # fmt: skip
+
+
+def sight(evidence: Evidence) -> Array:
+    """(P,V,T,3): towards the middle of the known joints, NaN where there are none."""
+    known = evidence.scores > 0
+    count = known.sum(-1)[..., None]
+    middle = np.nan_to_num(evidence.flat).sum(-2) / np.maximum(count, 1)
+    middle = np.where(count > 0, middle, np.nan)
+    return np.concatenate([middle, np.ones_like(middle[..., :1])], axis=-1)
+
+
+@dataclass(frozen=True)
+class _Found:
+    problem: Problem
+    solution: Solution
+    moments: Array  # (F,)
+    evidence: Evidence  # on the clocks that were found
+    offsets: Array  # (V,) s
+    swapped: Array  # (V,)
+
+
+def _search(evidence: Evidence, rig: Guess, focal_sigma: Array, rounds: int = 3) -> _Found:
+    """Adjust; then with the noise that was found, sides put right and clocks moved, adjust again."""
+    people, views = evidence.scores.shape[:2]
+    moments = choose_moments(evidence, rig.moving, max(AT_ONCE // people, 30))
+    poses, state = pose_numbers(rig.moving, len(moments)), start(rig, moments)
+    alike = ALIKE_SIGMA if not (focal_sigma <= KNOWN_FOCAL).any() else None
+    here, offsets, swapped = evidence, np.zeros(views), np.zeros(views)
+    for turn in range(rounds):
+        seen = sightings(here, moments, poses)
+        seen = replace(seen, sigma=FIRST_SIGMA_M * pixels_per_metre(state, seen))
+        told = problem(seen, state, rig, here, moments, focal_sigma, alike)
+        if turn:
+            told = with_noise(told, state)
+            seen, changed = put_sides_right(told.seen, state)
+            told, swapped = replace(told, seen=seen), changed.mean(1)
+        solution = solve(told, state)
+        offsets = offsets + solution.state.offsets
+        state = replace(solution.state, offsets=np.zeros(views))
+        here = keypoints_at(evidence, offsets)
+    return _Found(told, solution, moments, here, offsets, swapped)
