@@ -37,8 +37,14 @@ class Options:
     noise: float | None = None  # grey levels
     shutter: float | None = None  # s of motion blur
     mocap: str | None = None  # FILE or FILE:CLIP, for the scene `mocap`
+    cameras: int | None = None  # how many, for the scene `crossing4_views`
+    actors: int | None = None  # how many, for the scene `crossing4_views`
 
     def __post_init__(self) -> None:
+        for name in ("cameras", "actors"):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= 32:
+                raise UsageError(f"{name} must be between 1 and 32, not {value}")
         for name in ("fps", "duration"):
             value = getattr(self, name)
             if value is not None and not 0 < value <= 100_000:
@@ -164,6 +170,26 @@ def multiview4(o: Options) -> StudioScene:
     return _scene("multiview4", o, motions, cameras, 6.0)
 
 
+def crossing4_views(o: Options) -> StudioScene:
+    """Four people cross in the middle, again and again, between four cameras; or other numbers of both."""
+    actors, views = o.actors or 4, o.cameras or 4
+    random = np.random.default_rng([o.seed, 29])
+    motions = []
+    for i in range(actors):
+        angle, shift = np.pi * i / actors, random.uniform(-0.35, 0.35, 2)
+        long, wide = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
+        ring = [(2.3, 0.3), (0.0, 0.15), (-2.3, 0.3), (-2.3, -0.3), (0.0, -0.15), (2.3, -0.3)]
+        places = [tuple((shift + a * long + b * wide).tolist()) for a, b in ring]
+        path = through(places[:: -1 if i % 2 else 1], closed=True)
+        motions.append(walking(path, float(random.uniform(0, 1)), float(random.uniform(0.9, 1.4))))
+    cameras = []
+    for c in range(views):
+        angle = 2 * np.pi * (c + 0.5) / views
+        eye = (6.5 * np.cos(angle), 6.5 * np.sin(angle), 1.8 + 0.7 * (c % 2))
+        cameras.append(still(look_at(eye, (0, 0, 0.9), o.picture, 50)))
+    return _scene("crossing4_views", o, tuple(motions), tuple(cameras), 12.0, Surroundings((15.0, 15.0, 3.4)))
+
+
 def occluded(o: Options) -> StudioScene:
     """One person walks to and fro behind a post and a cupboard."""
     boxes = (
@@ -223,8 +249,8 @@ def _scene(name: str, o: Options, cast: tuple[Motion | Actor, ...], cameras: obj
     )  # fmt: skip
 
 
-_ALL = (sample, walk, run, turn, wave, squat, jump, sit, dance, crossing4, moving_camera, multiview4, occluded,
-        outdoors, vfr, mocap)  # fmt: skip
+_ALL = (sample, walk, run, turn, wave, squat, jump, sit, dance, crossing4, crossing4_views, moving_camera, multiview4,
+        occluded, outdoors, vfr, mocap)  # fmt: skip
 SCENES: dict[str, Callable[[Options], StudioScene]] = {scene.__name__: scene for scene in _ALL}
 
 
