@@ -26,7 +26,7 @@ from training.scenes import Scenes
 from training.settings import changed
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-QUICK = ("channels=32", "cameras=3", "frames=9", "stride=9", "batch=8", "epochs=4", "scratch_epochs=6", "warmup=0")
+QUICK = ("channels=32", "cameras=3", "frames=9", "stride=9", "batch=8", "epochs=16", "scratch_epochs=40", "warmup=0")
 NARROW = ("network=motionbert", "channels=16", "depth=2", "heads=2", "representation=16")
 
 

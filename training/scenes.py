@@ -7,6 +7,7 @@ nowhere. MDVPose's order (Gu et al. 2024): all views of one window make a batch.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -135,15 +136,16 @@ class Scenes:
         """The same; each window is mirrored by chance, all of its views or none, and of its views a share is hidden.
 
         Args:
-            hidden: probability that a view counts nowhere; a window keeps its first two by chance.
+            hidden: probability that a view counts nowhere, but two of a window always do.
         """
         views = self.windows(rows)
         flip = torch.rand(len(rows), 1, 1, 1, 1, generator=random, device=rows.device) < 0.5
         motion, truth = (torch.where(flip, mirrored(part), part) for part in (views.motion, views.truth))
         lens = torch.where(flip[:, :, :, 0, 0], views.lens * views.lens.new_tensor([1, 1, -1, 1]), views.lens)
         luck = torch.rand(views.lens.shape[:2], generator=random, device=rows.device)
-        luck = luck + ~views.seen.any(-1)  # views that are not there are the last to be kept
-        stay = ((luck >= hidden) | (luck.argsort(-1).argsort(-1) < 2))[..., None]
+        luck = luck - 1.0 * ~views.seen.any(-1)  # views that are not there are the last to be kept
+        best = luck.argsort(-1, descending=True).argsort(-1) < 2
+        stay = ((luck >= hidden) | best)[..., None]
         return Views(motion, truth, views.seen & stay, views.known & stay, lens)
 
 
@@ -157,8 +159,17 @@ def _told(sequence: Sequence, metres: bool) -> tuple[Array, Array, NDArray[np.bo
     else:
         if sequence.lens is None and sequence.image_joints is None:
             raise UsageError(f"the lens of {sequence.name} is not known", "what it sees is taught", "--set metres=yes")
-        motion, truth = motion_clips.in_picture(sequence)
+        motion, truth = motion_clips.in_picture(_without_gaps(sequence, known))
     return motion.astype(np.float32), np.where(known[:, None, None], truth, 0).astype(np.float32), known
+
+
+def _without_gaps(sequence: Sequence, known: NDArray[np.bool_]) -> Sequence:
+    """Frames without a truth get that of the nearest frame with one, lest the mean depth be of them, too."""
+    if known.all() or not known.any():
+        return sequence
+    there = np.flatnonzero(known)
+    nearest = there[np.abs(there - np.arange(len(known))[:, None]).argmin(1)]
+    return replace(sequence, joints=sequence.joints[nearest])
 
 
 def _lens(sequence: Sequence) -> Array:

@@ -29,7 +29,7 @@ from training.datasets.unpickle import load_npz
 
 HOLDER = "ETH Zurich, https://egobody.ethz.ch (research use, after registration)"
 KEYS = ("views", "size", "matrix", "keypoints", "joints", "seen", "subject", "fps")
-KINECT = "kinect"  # how the names of the views that stand begin
+ABSENT = np.array([0.0, 0.0, 1.0])  # m, stands where there is no truth; in front of the camera
 
 
 def read(folder: Path, views: Collection[str] = ()) -> Iterator[Sequence]:
@@ -66,7 +66,7 @@ def _recording(path: Path, wanted: tuple[str, ...]) -> Iterator[Sequence]:
         points, truth = keypoints[view, rows].astype(np.float64), joints[view, rows].astype(np.float64)
         valid = np.isfinite(truth).all((1, 2))
         yield Sequence(
-            subject, path.stem, name, points, np.where(valid[:, None, None], truth, 0.0),
+            subject, path.stem, name, points, np.where(valid[:, None, None], truth, ABSENT),
             lens=_lens(name, (width, height), matrix[view]), size=(width, height), fps=fps, valid=valid, frames=rows,
         )  # fmt: skip
 
