@@ -73,7 +73,7 @@ def compare(path: Path, arguments: argparse.Namespace) -> None:
     )  # fmt: skip
     known = Scenes(_read(options, "train"), options.frames, options.stride)
     held_out = list(_read(options, "test"))
-    tested = Tested(*(Scenes(held_out, options.frames, 2 * options.stride, metres) for metres in (False, True)))
+    tested = Tested(*(Scenes(held_out, options.frames, 6 * options.stride, metres) for metres in (False, True)))
     labels = round(options.labelled * known.samples)
     print(f"{known.samples} windows of four views, {labels} with labels; {arguments.steps} steps each\n")
     head = HEAD + PUBLISHED * arguments.published

@@ -168,8 +168,15 @@ def _without_gaps(sequence: Sequence, known: NDArray[np.bool_]) -> Sequence:
     if known.all() or not known.any():
         return sequence
     there = np.flatnonzero(known)
-    nearest = there[np.abs(there - np.arange(len(known))[:, None]).argmin(1)]
-    return replace(sequence, joints=sequence.joints[nearest])
+    return replace(sequence, joints=sequence.joints[there[_nearest(there, len(known))]])
+
+
+def _nearest(there: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """(count,) which of the ascending numbers `there` is nearest to each of 0 to count-1."""
+    each = np.arange(count)
+    after = np.searchsorted(there, each).clip(max=len(there) - 1)
+    before = (after - 1).clip(min=0)
+    return np.where(np.abs(there[before] - each) <= np.abs(there[after] - each), before, after)
 
 
 def _lens(sequence: Sequence) -> Array:
@@ -191,8 +198,7 @@ def _windows(
         there = np.zeros(rows.shape, bool)
         for view, (number, clock) in enumerate(zip(group, clocks, strict=True)):
             there[view, : len(moments)] = np.isin(moments, clock)
-            nearest = np.abs(np.searchsorted(moments, clock)[:, None] - np.arange(rows.shape[1])).argmin(0)
-            rows[view] = starts[number] + nearest
+            rows[view] = starts[number] + _nearest(np.searchsorted(moments, clock), rows.shape[1])
         rows[len(group) :] = rows[0]
         track = np.array(group + [group[0]] * (most - len(group)))
         for first in range(0, rows.shape[1] - frames + 1, stride):
