@@ -67,7 +67,8 @@ def run(
 def train(
     context: typer.Context,
     recipe: Annotated[
-        str | None, typer.Argument(help="videopose3d, videopose3d-h36m, videopose3d-semi, rie, pstmo, motionbert.")
+        str | None,
+        typer.Argument(help="videopose3d, videopose3d-h36m, videopose3d-semi, rie, pstmo, motionbert, mdvpose."),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Motion capture (.npz); the papers' recipes take Human3.6M's folder, too.")
@@ -132,7 +133,10 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="The data set's folder, or its file.")],
     predictions: Annotated[Path, typer.Option(help=".npz with subject/action/camera -> (T,K,3).")],
     protocol: Annotated[
-        str, typer.Option(help="human36m (VideoPose3D's), human36m-motionbert, humaneva, mpi-inf-3dhp or ski-pose.")
+        str,
+        typer.Option(
+            help="human36m (VideoPose3D's), human36m-motionbert, humaneva, mpi-inf-3dhp, ski-pose or egobody."
+        ),
     ] = "human36m",
     keypoints: Annotated[str | None, typer.Option(help="The 2D that was lifted, like gt or cpn_ft_h36m_dbb.")] = None,
     subjects: Annotated[str | None, typer.Option(help="Like S9,S11; default: the papers'.")] = None,

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from published import signed
-from scipy.linalg import orthogonal_procrustes
 
 from training import losses
 
@@ -29,43 +28,6 @@ def test_published_values():
     }
     for value, published in values.items():
         assert value.item() == pytest.approx(published, abs=1e-9)
-
-
-def test_published_alignment_of_two_views():
-    base, other = tensor("base", (17, 3)), tensor("other", (17, 3))
-    rotation, factor = losses.orthogonal_fit(other, base)
-    published = [
-        [0.30318994707908314, -0.33589417537689303, 0.8917684446862089],
-        [0.7008488992959291, 0.7126720453322462, 0.03015586439878372],
-        [-0.6456676206422834, 0.6158519779539805, 0.45148606280183495],
-    ]
-    np.testing.assert_allclose(rotation, published, atol=1e-9)
-    assert factor.item() == pytest.approx(0.21664582778978253, abs=1e-9)
-    views = torch.stack([base, other])[:, None]
-    agreement = losses.view_agreement(views, torch.ones(2, 1, dtype=torch.bool))
-    assert agreement.item() == pytest.approx(24.27691709870158, abs=1e-9)
-
-
-def test_views_are_compared_with_the_first_that_has_the_moment():
-    poses, seen = tensor("views", (4, 6, 17, 3)), signed("seen", (4, 6)) > -0.3
-    seen[:, 4], seen[1:, 5] = False, False  # nobody sees the one, one view the other
-    apart = []
-    for t in range(6):
-        base, *others = np.flatnonzero(seen[:, t]).tolist() or [0]
-        for view in others:
-            unit = [p - p.mean(0) for p in (poses[base, t].numpy(), poses[view, t].numpy())]
-            rotation, total = orthogonal_procrustes(*(u / np.linalg.norm(u) for u in unit))
-            moved = poses[view, t].numpy() @ rotation.T * total
-            apart.append(np.abs(moved - poses[base, t].numpy()).sum())
-    value = losses.view_agreement(poses, torch.from_numpy(seen))
-    assert len(apart) > 3 and value.item() == pytest.approx(np.mean(apart), abs=1e-9)
-    assert losses.view_agreement(poses, torch.zeros(4, 6, dtype=torch.bool)).item() == 0
-
-
-def test_views_draw_both_poses_together():
-    poses = tensor("views", (2, 3, 17, 3)).requires_grad_()
-    losses.view_agreement(poses, torch.ones(2, 3, dtype=torch.bool)).backward()
-    assert (poses.grad.abs().sum((1, 2, 3)) > 0).all() and torch.isfinite(poses.grad).all()
 
 
 def test_the_path_counts_less_far_away():

@@ -13,4 +13,5 @@ RECIPES = {
     "rie": "training.rie",
     "pstmo": "training.pstmo",
     "motionbert": "training.motionbert",
+    "mdvpose": "training.mdvpose",
 }

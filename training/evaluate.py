@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import InputError, UsageError
 from training import protocols
-from training.datasets import human36m, humaneva, motionbert, mpi_inf_3dhp, ski_pose
+from training.datasets import egobody, human36m, humaneva, motionbert, mpi_inf_3dhp, ski_pose
 from training.datasets.sequence import Sequence
 from training.datasets.unpickle import load_npz
 from training.predictions import motionbert_clips, root_relative, scored, windows, write_mat
@@ -136,6 +136,10 @@ def _ski_pose(data: Path, choice: Choice) -> Iterator[Sequence]:
     return ski_pose.read(data)
 
 
+def _egobody(data: Path, choice: Choice) -> Iterator[Sequence]:
+    return egobody.read(data / "test" if (data / "test").is_dir() else data)
+
+
 def _folder(data: Path) -> Path:
     """Of a data set that is named by one of its files."""
     return data if data.is_dir() else data.parent
@@ -163,6 +167,7 @@ PROTOCOLS = {
     ),
     "mpi-inf-3dhp": Protocol("mpi-inf-3dhp", _mpi_inf_3dhp, scored, protocols.mpi_inf_3dhp),
     "ski-pose": Protocol("ski-pose", _ski_pose, _windowed, protocols.mdvpose),
+    "egobody": Protocol("egobody", _egobody, _windowed, protocols.mdvpose),
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Losses of the lifters' papers, for batches of motions: predicted and true joints (B,T,J,3) in one unit.
 
 Sources: VideoPose3D (Pavllo et al. 2019), MotionBERT (Zhu et al. 2023, with weights 1, 0.5 and 20 for position, scale
-and velocity, 0 for limbs and angles), MDVPose (Gu et al. 2024).
+and velocity, 0 for limbs and angles). Between views: `training.consistency`.
 """
 
 from __future__ import annotations
@@ -99,34 +99,6 @@ def mean_bones(labelled: Tensor, unlabelled: Tensor, bones: Bones = LIMBS) -> Te
     """VideoPose3D's soft constraint: bones of people without truth are as long, on average, as those with."""
     lengths = [bone_lengths(joints, bones).flatten(0, -2).mean(0) for joints in (labelled, unlabelled)]
     return (lengths[0] - lengths[1]).abs().mean()
-
-
-def view_agreement(poses: Tensor, seen: Tensor) -> Tensor:
-    """MDVPose's: the same moment from several views, turned and scaled onto the first view that has it.
-
-    The rotation, which may be a reflection, and the scale are found without gradients between centred poses of unit
-    size, and are applied to the poses as they are. Mean over pairs of views of the summed differences.
-
-    Args:
-        poses: (V,T,J,3) root-relative joints of V views.
-        seen: (V,T) bool, frames that the view has.
-    """
-    first = seen.int().argmax(0)
-    base = poses[first, torch.arange(poses.shape[1], device=poses.device)]
-    with torch.no_grad():
-        rotation, factor = orthogonal_fit(poses, base.expand_as(poses))
-    moved = poses @ rotation.transpose(-1, -2) * factor[..., None, None]
-    apart = (moved - base).abs().sum((-2, -1))
-    other = seen & (torch.arange(len(poses), device=poses.device)[:, None] != first)
-    return apart[other].mean() if other.any() else poses.sum() * 0
-
-
-def orthogonal_fit(poses: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
-    """Orthogonal matrices (...,3,3) and scales (...) that turn centred poses (...,J,3) of unit size onto the base."""
-    unit = [x - x.mean(-2, keepdim=True) for x in (base, poses)]
-    unit = [x / torch.linalg.matrix_norm(x, keepdim=True).clamp_min(1e-12) for x in unit]
-    u, s, vt = torch.linalg.svd(unit[0].transpose(-1, -2) @ unit[1])
-    return u @ vt, s.sum(-1)
 
 
 def bone_lengths(joints: Tensor, bones: Bones) -> Tensor:

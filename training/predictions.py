@@ -67,7 +67,8 @@ def windows(sequences: Iterator[Scored]) -> Iterator[Scored]:
         for start in range(0, len(s.target), WINDOW):
             rows = slice(start, start + WINDOW)
             camera = f"{s.camera}/{start}"
-            yield Scored(s.subject, s.action, camera, s.predicted[rows], s.target[rows], None, s.bones)
+            valid = None if s.valid is None else s.valid[rows]
+            yield Scored(s.subject, s.action, camera, s.predicted[rows], s.target[rows], valid, s.bones)
 
 
 def motionbert_clips(sequences: Iterator[Sequence], stored: Mapping[str, Array]) -> Iterator[ScoredClip]:

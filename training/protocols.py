@@ -126,7 +126,7 @@ def mpi_inf_3dhp(sequences: Iterable[Scored]) -> Table:
 
 
 def mdvpose(sequences: Iterable[Scored]) -> Table:
-    """MDVPose's on Ski-Pose PTZ: P1 and P2 of every window and view over its valid frames, plain mean over all.
+    """MDVPose's on Ski-Pose PTZ and EgoBody: P1 and P2 of every window and view over its valid frames, plain mean.
 
     Raises ValueError.
     """

@@ -17,12 +17,15 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Camera:
-    """One calibrated camera: where it is in the world, and, where the data set tells, its lens in pixels."""
+    """One calibrated camera: where it is in the world, and, where the data set tells, its lens in pixels.
+
+    One that moves has a place for each of T frames, and maps joints (T,...,3).
+    """
 
     name: str
     size: tuple[int, int]  # width, height in pixels
-    orientation: Array  # (4,) quaternion of the camera in the world
-    position: Array  # (3,) metres, its centre in the world
+    orientation: Array  # (4,) or (T,4) quaternion of the camera in the world
+    position: Array  # (3,) or (T,3) metres, its centre in the world
     focal: Array | None = None  # (2,) pixels
     centre: Array | None = None  # (2,) pixels
     radial: Array | None = None  # (3,) k1, k2, k3
@@ -30,11 +33,20 @@ class Camera:
 
     def to_camera(self, world: Array) -> Array:
         """Joints (...,3) in metres, world -> camera."""
-        return rotate(conjugate(self.orientation), world - self.position)
+        orientation, position = self._place(world)
+        return rotate(conjugate(orientation), world - position)
 
     def to_world(self, joints: Array) -> Array:
         """Joints (...,3) in metres, camera -> world."""
-        return rotate(self.orientation, joints) + self.position
+        orientation, position = self._place(joints)
+        return rotate(orientation, joints) + position
+
+    def _place(self, joints: Array) -> tuple[Array, Array]:
+        """Orientation and position, with as many axes as the joints where it moves."""
+        if self.orientation.ndim == 1:
+            return self.orientation, self.position
+        axes = tuple(range(1, joints.ndim - 1))
+        return np.expand_dims(self.orientation, axes), np.expand_dims(self.position, axes)
 
     def intrinsic(self) -> Array:
         """(9,) fx, fy, cx, cy, k1, k2, k3, p1, p2; focal length and centre in units of half the width.
@@ -53,8 +65,8 @@ class Camera:
 
 
 def rotate(quaternion: Array, vectors: Array) -> Array:
-    """Turn vectors (...,3) by a quaternion (4,)."""
-    w, axis = quaternion[0], np.broadcast_to(quaternion[1:], vectors.shape)
+    """Turn vectors (...,3) by a quaternion (4,), or by several (...,4)."""
+    w, axis = quaternion[..., :1], np.broadcast_to(quaternion[..., 1:], vectors.shape)
     across = np.cross(axis, vectors)
     return vectors + 2 * (w * across + np.cross(axis, across))
 

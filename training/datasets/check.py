@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from pipeline.errors import InputError
 from pipeline.skeletons import skeleton
-from training.datasets import human36m, humaneva, motionbert, mpi_inf_3dhp, open_mocap, ski_pose
+from training.datasets import egobody, human36m, humaneva, motionbert, mpi_inf_3dhp, open_mocap, ski_pose
 from training.datasets.sequence import Sequence
 from training.datasets.unpickle import npz_keys
 from training.metrics import bone_lengths
 
 KNOWN = (
     "data_3d_h36m.npz, data_3d_humaneva15.npz, data_train_3dhp.npz, data_test_3dhp.npz, "
-    f"{motionbert.FILE}, folders of clips (*.pkl), labels.h5, open_mocap.npz"
+    f"{motionbert.FILE}, folders of clips (*.pkl), labels.h5, folders of EgoBody (*.npz), open_mocap.npz"
 )
 LONGEST_BONE = 1.0  # m; the longest bone of a person, thigh or trunk, is half of it
 FITS_EXACT, FITS_DETECTED = 2.0, 50.0  # px, median distance of 2D from the projection of the 3D
@@ -48,6 +48,7 @@ class Found:
     cameras: set[str] = field(default_factory=set)
     fps: set[float | None] = field(default_factory=set)
     joints: set[str] = field(default_factory=set)
+    views: dict[str, int] = field(default_factory=dict)  # cameras of each scene
     faults: list[str] = field(default_factory=list)
 
 
@@ -98,6 +99,8 @@ def _by_name(folder: Path) -> Iterator[tuple[tuple[str, ...], Part]]:
                 ("labels.h5",) if inner == folder else (),
                 Part("Ski-Pose PTZ", inner.name, partial(ski_pose.read, inner)),
             )
+        if any(not set(egobody.KEYS) - set(npz_keys(file)) for file in sorted(inner.glob("*.npz"))):
+            yield (), Part("EgoBody", inner.name, partial(egobody.read, inner))
     for file in sorted(folder.glob("*.npz")):
         if not set(open_mocap.KEYS) - set(npz_keys(file)):
             yield (file.name,), Part("motion capture", file.name, partial(open_mocap.read, file))
@@ -126,6 +129,7 @@ def _count(found: Found, sequence: Sequence) -> None:
     found.subjects[sequence.subject] = found.subjects.get(sequence.subject, 0) + len(sequence)
     found.actions.add(sequence.action)
     found.cameras.add(sequence.camera)
+    found.views[sequence.scene] = found.views.get(sequence.scene, 0) + 1
     found.fps.add(sequence.fps)
     where = f"px of {sequence.size[0]}x{sequence.size[1]}" if sequence.size else sequence.units
     if sequence.keypoints is not None:
@@ -176,6 +180,7 @@ def text(all_found: Iterable[Found], most_faults: int = 5) -> str:
             "subjects": _listed(subjects),
             "actions": _listed(sorted(found.actions)),
             "cameras": _listed(sorted(found.cameras - {""})),
+            "views": _several(found.views),
             "frames": f"{found.frames} in {found.sequences} sequences",
             "fps": ", ".join("not told" if fps is None else f"{fps:g}" for fps in sorted(found.fps, key=str)),
             "joints": "; ".join(sorted(found.joints)),
@@ -186,6 +191,14 @@ def text(all_found: Iterable[Found], most_faults: int = 5) -> str:
         if len(found.faults) > most_faults:
             lines.append(f"  {'':<9} and {len(found.faults) - most_faults} more")
     return "\n".join(lines)
+
+
+def _several(views: dict[str, int]) -> str:
+    """How many cameras saw the same; nothing where none did."""
+    if max(views.values(), default=0) < 2:
+        return ""
+    counts = sorted(set(views.values()))
+    return f"{' or '.join(map(str, counts))} of each of {len(views)} scenes"
 
 
 def _listed(names: list[str], most: int = 20) -> str:

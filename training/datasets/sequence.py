@@ -36,6 +36,12 @@ class Sequence:
     image_joints: Array | None = None  # (T,K,3) x, y and depth on the scale of the picture (MotionBERT's 2.5D)
     factor: Array | None = None  # (T,) mm of the truth per pixel of image_joints
     source: str = ""  # MotionBERT's name of the video
+    frames: NDArray[np.int64] | None = None  # (T,) on the clock of all cameras of the scene; None: 0 to T-1
+
+    @property
+    def scene(self) -> str:
+        """subject/action: what all cameras of one recording share."""
+        return f"{self.subject}/{self.action}"
 
     @property
     def name(self) -> str:

@@ -37,7 +37,8 @@ def read(path: Path) -> Iterator[Sequence]:
         mine = np.flatnonzero((takes == name).all(axis=1))
         joints = rows["3D"][mine].reshape(-1, 17, 3).astype(np.float64)
         points = rows["2D"][mine].reshape(-1, 17, 2) * np.array(SIZE)
-        yield Sequence(path.parent.name, f"{name[0]:g}", f"{name[1]:g}", points, joints, size=SIZE)
+        frames = rows["frame"][mine].astype(np.int64)
+        yield Sequence(path.parent.name, f"{name[0]:g}", f"{name[1]:g}", points, joints, size=SIZE, frames=frames)
 
 
 def read_rows(path: Path) -> dict[str, np.ndarray]:
