@@ -31,8 +31,8 @@ def arranged(
 ) -> tuple[list[Place], int]:
     """Places for pictures of these sizes (width, height px), in their order, and the width in px that they take.
 
-    Every picture keeps its shape. Of the arrangements in 1, 2, ... rows that one is taken whose smallest picture is the
-    largest on a screen that the film fills.
+    Every picture keeps its shape. Of the arrangements in 1, 2, ... rows that one is taken whose lowest picture, the one
+    in which people are smallest, is the highest on a screen that the film fills.
 
     Args:
         height: px, even.
@@ -41,7 +41,7 @@ def arranged(
     """
     aspects = np.array([width / tall for width, tall in sizes])
     choices = (_in_rows(aspects, count, widest) for count in range(1, len(sizes) + 1))
-    rows, wide = max(choices, key=lambda found: _smallest(aspects, *found) * min(1, _SCREEN / (found[1] + beside)) ** 2)
+    rows, wide = max(choices, key=lambda found: _tall(aspects, *found).min() * min(1, _SCREEN / (found[1] + beside)))
     cells = _cells(aspects, rows, wide) * height
     gap = _GAP * height if len(sizes) > 1 else 0.0
     places = [_fitted(size, cell, gap) for size, cell in zip(sizes, cells, strict=True)]
@@ -58,11 +58,6 @@ def _in_rows(aspects: Array, count: int, widest: float) -> tuple[Array, float]:
 def _tall(aspects: Array, rows: Array, wide: float) -> Array:
     """(V,) the height of each picture, in heights."""
     return wide / np.bincount(rows, aspects)[rows]
-
-
-def _smallest(aspects: Array, rows: Array, wide: float) -> float:
-    """The area of the smallest picture, in squared heights."""
-    return float((_tall(aspects, rows, wide) ** 2 * aspects).min())
 
 
 def _cells(aspects: Array, rows: Array, wide: float) -> Array:
