@@ -29,8 +29,8 @@ from checkpoints.store import sha256
 from motion.clean import clean
 from motion.place import placement
 from pipeline.choices import lifter_class
+from pipeline.measures import jitter
 from pipeline.options import Options
-from pipeline.report import jitter
 from pipeline.results import Array, Camera, Motion3D, Scene, Track2D
 from pipeline.runner import Runner
 from pipeline.skeletons import skeleton

@@ -1,4 +1,4 @@
-"""poses.npz, schema 1: everything that was found, as arrays with the clip's frames as the common axis.
+"""poses.npz: everything that was found, as arrays with the clip's frames as the common axis. Schema 1 of one camera:
 
 P people, T frames of the clip, J detector keypoints, K 3D joints (the first 17 are Human3.6M's); NaN where a person is
 absent.
@@ -19,10 +19,25 @@ absent.
     distortion         (5,)       k1 k2 p1 p2 k3, as OpenCV has them
     camera_to_world    (4,4), or (T,4,4) where the camera moves
     contacts           (P,T,4)    0 to 1, only where known: the foot points in `contact_names` touch the ground
+
+Schema 2 of V cameras: one clock, the first view's times, and `joints_camera_m` in the first view's camera. Others are
+
+    schema             ()         2
+    view_names         (V,)
+    time_offset_s      (V,)       s on that clock at which the view's own stands at 0
+    frame_size         (V,2)      px, width and height
+    keypoints_px       (V,P,T,J,2) px, at the common times; NaN of whom a view does not see
+    keypoint_scores    (V,P,T,J)  0 to 1
+    camera_matrix      (V,3,3)    px
+    distortion         (V,5)      k1 k2 p1 p2 k3, or (V,8) with k4 k5 k6 where a view has them; of a fisheye k1 to k4;
+                                  what a camera does not have is 0, which changes nothing
+    fisheye            (V,)       bool: the lens follows OpenCV's fisheye model
+    camera_to_world    (V,4,4), or (V,T,4,4) where one of the cameras moves
 """
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,10 +47,10 @@ from typing import IO
 import numpy as np
 
 from pipeline.files import atomic
-from pipeline.results import Array, Camera, Motion3D, Scene, Track2D
+from pipeline.results import Array, Camera, Motion3D, Scene, Track2D, View
 from pipeline.skeletons import skeleton
 
-SCHEMA = 1
+SCHEMA, SCHEMA_VIEWS = 1, 2  # of one camera, of several
 CONTACTS = ("left_heel", "left_toe", "right_heel", "right_toe")
 
 
@@ -44,13 +59,14 @@ class Rows:
     """An array with one row per person, made row by row: a long clip with many people never stands in memory whole."""
 
     rows: Iterable[Array]
-    count: int
+    count: tuple[int, ...]  # of people; of views and people
     shape: tuple[int, ...]  # of a row
     dtype: np.dtype
 
     def whole(self) -> Array:
-        """(count, *shape), in memory."""
-        return np.fromiter(self.rows, np.dtype((self.dtype, self.shape)), self.count)
+        """(*count, *shape), in memory."""
+        made = np.fromiter(self.rows, np.dtype((self.dtype, self.shape)), math.prod(self.count))
+        return made.reshape(*self.count, *self.shape)
 
 
 def write(scene: Scene, path: str | Path) -> None:
@@ -74,7 +90,7 @@ def write(scene: Scene, path: str | Path) -> None:
 
 def _write_rows(file: IO[bytes], column: Rows) -> None:
     descr = np.lib.format.dtype_to_descr(column.dtype)
-    shape = (column.count, *column.shape)
+    shape = (*column.count, *column.shape)
     np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
     for row in column.rows:
         file.write(np.ascontiguousarray(row, column.dtype).tobytes())
@@ -84,43 +100,77 @@ def read(path: str | Path) -> dict[str, Array]:
     """All arrays of a file that `write` made. Raises OSError, ValueError."""
     with np.load(path, allow_pickle=False) as stored:
         content = {name: stored[name] for name in stored.files}
-    if "schema" not in content or int(content["schema"]) != SCHEMA:
-        raise ValueError(f"{path} does not follow schema {SCHEMA} of poses.npz")
+    if "schema" not in content or int(content["schema"]) not in (SCHEMA, SCHEMA_VIEWS):
+        raise ValueError(f"{path} does not follow schema {SCHEMA} or {SCHEMA_VIEWS} of poses.npz")
     return content
 
 
 def arrays(scene: Scene) -> dict[str, Array]:
-    """The scene as the arrays of schema 1, all in memory."""
+    """The scene as the arrays that `write` writes, all in memory."""
     return {name: c.whole() if isinstance(c, Rows) else np.asarray(c) for name, c in _columns(scene).items()}
 
 
 def _columns(scene: Scene) -> dict[str, Array | Rows]:
-    frames, people, tracks = len(scene.clip.times), scene.people, scene.tracks
+    frames, people = len(scene.clip.times), scene.people
     joint_names = skeleton(_common([p.skeleton for p in people]) or "h36m-23").joints
-    track_skeleton = _common([t.skeleton for t in tracks])
-    keypoint_names = skeleton(track_skeleton).joints if track_skeleton else ()
-    joints, keypoints = (len(joint_names), 3), (len(keypoint_names), 2)
+    joints = (len(joint_names), 3)
     content: dict[str, Array | Rows] = {
-        "schema": np.int64(SCHEMA),
+        "schema": np.int64(SCHEMA_VIEWS if scene.views else SCHEMA),
         "times": np.asarray(scene.clip.times, np.float64),
-        "frame_size": np.array([scene.clip.width, scene.clip.height], np.int64),
         "person_ids": np.array([p.id for p in people], np.int64),
         "observed": _spread(people, "observed", frames, (), False),
         "joint_names": np.array(joint_names, np.str_),
         "joints_camera_m": _in_camera(people, scene.camera, frames, joints),
         "joints_world_m": _spread(people, "joints", frames, joints, np.float32(np.nan)),
         "joint_scores": _spread(people, "scores", frames, joints[:1], np.float32(0)),
-        "keypoint_names": np.array(keypoint_names, np.str_),
-        "keypoints_px": _spread(tracks, "keypoints", frames, keypoints, np.float32(np.nan)),
-        "keypoint_scores": _spread(tracks, "scores", frames, keypoints[:1], np.float32(0)),
-        "camera_matrix": np.asarray(scene.camera.matrix, np.float64),
-        "distortion": np.asarray(scene.camera.distortion, np.float64),
-        "camera_to_world": np.asarray(scene.camera.camera_to_world, np.float64),
     }
+    content |= _keypoints([view.tracks for view in scene.views] or [scene.tracks], frames, len(scene.views))
+    content |= _of_views(scene.views, frames) if scene.views else _of_camera(scene)
     if any(person.contacts is not None for person in people):
         content["contacts"] = _spread(people, "contacts", frames, (4,), np.float32(np.nan))
         content["contact_names"] = np.array(CONTACTS, np.str_)
     return content
+
+
+def _keypoints(tracks: Sequence[list[Track2D]], frames: int, views: int) -> dict[str, Array | Rows]:
+    """What each view has found of each person; without a view axis where `views` is 0."""
+    flat = [track for of_view in tracks for track in of_view]
+    kind = _common([track.skeleton for track in flat])
+    names = skeleton(kind).joints if kind else ()
+    count = (views, len(tracks[0])) if views else (len(flat),)
+    return {
+        "keypoint_names": np.array(names, np.str_),
+        "keypoints_px": _spread(flat, "keypoints", frames, (len(names), 2), np.float32(np.nan), count),
+        "keypoint_scores": _spread(flat, "scores", frames, (len(names),), np.float32(0), count),
+    }
+
+
+def _of_camera(scene: Scene) -> dict[str, Array | Rows]:
+    camera = scene.camera
+    return {
+        "frame_size": np.array([scene.clip.width, scene.clip.height], np.int64),
+        "camera_matrix": np.asarray(camera.matrix, np.float64),
+        "distortion": np.asarray(camera.distortion, np.float64),
+        "camera_to_world": np.asarray(camera.camera_to_world, np.float64),
+    }
+
+
+def _of_views(views: Sequence[View], frames: int) -> dict[str, Array | Rows]:
+    """The same of several, still ones with a pose for each frame if others move."""
+    cameras = [view.camera for view in views]
+    bends = [np.asarray(camera.distortion, np.float64) for camera in cameras]
+    wide, poses = max(5, *map(len, bends)), [np.asarray(camera.camera_to_world, np.float64) for camera in cameras]
+    if any(pose.ndim == 3 for pose in poses):
+        poses = [np.broadcast_to(pose, (frames, 4, 4)) for pose in poses]
+    return {
+        "view_names": np.array([view.name for view in views], np.str_),
+        "time_offset_s": np.array([camera.offset_s for camera in cameras], np.float64),
+        "frame_size": np.array([(view.clip.width, view.clip.height) for view in views], np.int64),
+        "camera_matrix": np.array([camera.matrix for camera in cameras], np.float64),
+        "distortion": np.stack([np.pad(bend, (0, wide - len(bend))) for bend in bends]),
+        "fisheye": np.array([camera.fisheye for camera in cameras], bool),
+        "camera_to_world": np.stack(poses),
+    }
 
 
 def _common(names: Sequence[str]) -> str:
@@ -130,9 +180,14 @@ def _common(names: Sequence[str]) -> str:
 
 
 def _spread(
-    people: Sequence[Motion3D] | Sequence[Track2D], field: str, frames: int, shape: tuple[int, ...], blank: object
+    people: Sequence[Motion3D] | Sequence[Track2D],
+    field: str,
+    frames: int,
+    shape: tuple[int, ...],
+    blank: object,
+    count: tuple[int, ...] | None = None,
 ) -> Rows:
-    """(P,T,*shape): each person's rows at their frames of the clip, `blank` elsewhere."""
+    """(P,T,*shape): each person's rows at their frames of the clip, `blank` elsewhere; (*count,T,*shape) if given."""
 
     def row(person: Motion3D | Track2D) -> Array:
         out = np.full((frames, *shape), blank)
@@ -141,7 +196,7 @@ def _spread(
             out[person.frames] = values
         return out
 
-    return Rows(map(row, people), len(people), (frames, *shape), np.asarray(blank).dtype)
+    return Rows(map(row, people), count or (len(people),), (frames, *shape), np.asarray(blank).dtype)
 
 
 def _in_camera(people: Sequence[Motion3D], camera: Camera, frames: int, shape: tuple[int, int]) -> Rows:
@@ -156,4 +211,4 @@ def _in_camera(people: Sequence[Motion3D], camera: Camera, frames: int, shape: t
         out[person.frames] = person.joints @ np.swapaxes(rotation, -1, -2) + shift
         return out
 
-    return Rows(map(row, people), len(people), (frames, *shape), np.dtype(np.float32))
+    return Rows(map(row, people), (len(people),), (frames, *shape), np.dtype(np.float32))

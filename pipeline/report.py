@@ -15,12 +15,13 @@ import numpy as np
 from pipeline import VERSION
 from pipeline.choices import chosen_class
 from pipeline.files import atomic
+from pipeline.measures import jitter, lowest, mean, median, reprojection_errors, rounded
 from pipeline.options import Options
-from pipeline.results import Array, Scene
-from pipeline.skeletons import skeleton
+from pipeline.report_views import clip_facts, doubts, person_quality, view_facts, view_quality
+from pipeline.results import Scene
 
 MISFIT = 0.15  # of the person's height in the picture, that 3D joints may lie off their keypoints
-SUNK_M, SUNK_SHARE = 0.15, 0.02  # depth below the floor that is told, and the share of frames from which it is
+SUNK_M = 0.15  # depth below the floor that is told
 PACKAGES = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "scipy", "typer")
 
 
@@ -54,22 +55,29 @@ def _version(package: str) -> str | None:
 
 
 def quality(scene: Scene) -> dict[str, Any]:
-    """Figures per person that tell how far a result may be trusted."""
+    """Figures per person, and of several views per view, that tell how far a result may be trusted."""
+    people = [_of_person(scene, number) for number in range(len(scene.people))]
+    return {"people": people} | ({"views": view_quality(scene)} if scene.views else {})
+
+
+def _of_person(scene: Scene, number: int) -> dict[str, Any]:
+    motion, track = scene.people[number], scene.tracks[number]
+    if scene.views:
+        seen = person_quality(scene, number)
+    else:
+        seen = {
+            "mean_keypoint_score": rounded(mean(track.scores[track.observed]), 3),
+            "height_px": rounded(median(track.boxes[:, 3] - track.boxes[:, 1]), 1),
+            "reprojection_error_px": rounded(median(reprojection_errors(motion, track, scene.camera)), 2),
+        }
     return {
-        "people": [
-            {
-                "id": motion.id,
-                "frames": len(motion),
-                "first_frame": int(motion.frames[0]),
-                "observed": round(float(motion.observed.mean()), 4),
-                "mean_keypoint_score": _rounded(_mean(track.scores[track.observed]), 3),
-                "height_px": _rounded(_median(track.boxes[:, 3] - track.boxes[:, 1]), 1),
-                "reprojection_error_px": _rounded(reprojection_error(scene, number), 2),
-                "jitter_m_s2": _rounded(jitter(motion.joints, scene.clip.times[motion.frames]), 2),
-                "lowest_m": _rounded(lowest(motion.joints), 3),
-            }
-            for number, (motion, track) in enumerate(zip(scene.people, scene.tracks, strict=True))
-        ]
+        "id": motion.id,
+        "frames": len(motion),
+        "first_frame": int(motion.frames[0]),
+        "observed": round(float(motion.observed.mean()), 4),
+        **seen,
+        "jitter_m_s2": rounded(jitter(motion.joints, scene.clip.times[motion.frames]), 2),
+        "lowest_m": rounded(lowest(motion.joints), 3),
     }
 
 
@@ -89,6 +97,8 @@ def warnings(scene: Scene) -> list[str]:
         if person["observed"] < 0.8:
             texts.append(f"person {person['id']} was seen in only {person['observed']:.0%} of the frames")
         texts += _doubts(person)
+    if scene.views:
+        texts += doubts(scene)
     placement = scene.provenance.get("placement", {})
     if scene.people and placement.get("up") == "prior":
         tilt = placement.get("tilt_error_deg") or 0
@@ -107,50 +117,14 @@ def _doubts(person: dict[str, Any]) -> list[str]:
     return texts
 
 
-def reprojection_error(scene: Scene, number: int) -> float:
-    """Median distance in px between a person's keypoints and the projected 3D joints of the same names."""
-    motion, track = scene.people[number], scene.tracks[number]
-    names_3d, names_2d = skeleton(motion.skeleton).joints, skeleton(track.skeleton).joints
-    shared = [name for name in names_3d if name in names_2d]
-    if not shared:
-        return float("nan")
-    world = motion.joints[:, [names_3d.index(n) for n in shared]]
-    to_camera = scene.camera.world_to_camera
-    seen = (world @ to_camera[:3, :3].T + to_camera[:3, 3]) @ scene.camera.matrix.T
-    pixels = seen[..., :2] / seen[..., 2:]
-    rows = [names_2d.index(n) for n in shared]
-    error = np.linalg.norm(pixels - track.keypoints[:, rows], axis=-1)
-    return _median(error[track.scores[:, rows] > 0.5])
-
-
-def jitter(joints: Array, times: Array) -> float:
-    """Mean acceleration in m/s^2 of (T,K,3) joints in metres over (T,) seconds."""
-    if len(joints) < 3:
-        return float("nan")
-    step = np.diff(times)[:, None, None]
-    velocity = np.diff(joints, axis=0) / step
-    acceleration = np.diff(velocity, axis=0) / ((step[1:] + step[:-1]) / 2)
-    size = np.linalg.norm(acceleration, axis=-1)
-    return _mean(size)
-
-
-def lowest(joints: Array) -> float:
-    """Height in m that the lowest joint of (T,K,3) is under in SUNK_SHARE of the frames."""
-    known = np.isfinite(joints[..., 2]).any(axis=1)
-    heights = np.nanmin(joints[known, :, 2], axis=1)
-    return float(np.quantile(heights, SUNK_SHARE)) if len(heights) else float("nan")
-
-
 def write_report(scene: Scene, file: Path) -> None:
     """Write report.json. Raises OutputError."""
-    clip = scene.clip
-    facts = ("path", "width", "height", "fps", "rotation", "variable_rate")
-    about = {name: getattr(clip, name) for name in facts} | {
-        "frames": len(clip.times),
-        "seconds": float(clip.times[-1]) + 1 / clip.fps,
-    }
     camera = {"matrix": scene.camera.matrix.tolist(), "source": scene.camera.source}
-    report = {"schema": 1, "clip": about, "camera": camera, **scene.provenance, "quality": scene.quality}
+    report = {"schema": 1, "clip": clip_facts(scene.clip), "camera": camera, **scene.provenance}
+    report["quality"] = {"people": scene.quality.get("people", [])}
+    if scene.views:
+        measured = scene.quality["views"]
+        report["views"] = [view_facts(v) | of_view for v, of_view in zip(scene.views, measured, strict=True)]
     with atomic(file) as temporary:
         temporary.write_text(json.dumps(finite(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -164,17 +138,3 @@ def finite(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _mean(values: Array) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-def _median(values: Array) -> float:
-    finite = values[np.isfinite(values)]
-    return float(np.median(finite)) if len(finite) else float("nan")
-
-
-def _rounded(value: float, digits: int) -> float | None:
-    return round(float(value), digits) if np.isfinite(value) else None

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays as random_arrays
 from exporters import EXPORTERS, npz
 from pipeline.choices import choose
 from pipeline.errors import OutputError, UsageError
-from pipeline.results import Camera, ClipInfo, Motion3D, Scene, Track2D
+from pipeline.results import Camera, ClipInfo, Motion3D, Scene, Track2D, View
 from pipeline.skeletons import skeleton
 
 
@@ -204,3 +204,66 @@ def test_many_people_of_a_long_clip_need_little_memory(tmp_path):
     assert peak < whole / 10, f"{peak} bytes while {whole} are written"
     np.testing.assert_array_equal(got["joints_world_m"][99, 1980:1990], scene.people[99].joints)
     assert np.isnan(got["joints_world_m"][99, 1990:]).all()
+
+
+def views_of(scene, offsets=(0.0, 0.25)):
+    """The same scene as two cameras filmed it: the second saw only the first person, and that one late."""
+    pose = np.eye(4)
+    pose[0, 3] = 3
+    bend = np.array([0.1, -0.02, 0.003, 0.001])
+    second = Camera(np.diag([700.0, 710, 1]), (800, 600), bend, pose, name="left", fisheye=True, offset_s=offsets[1])
+    late, nobody = track(1, 4, 6), track(2, 0, 0)
+    clip = ClipInfo("other.mp4", 800, 600, np.arange(30) / 25, 25.0)
+    views = View(scene.clip, scene.camera, scene.tracks), View(clip, second, [late, nobody])
+    return replace(scene, views=views)
+
+
+def test_several_views_follow_their_schema(tmp_path):
+    scene = views_of(random_scene())
+    npz.write(scene, tmp_path / "poses.npz")
+    got = npz.read(tmp_path / "poses.npz")
+    of_views = {
+        "schema": (), "view_names": (2,), "time_offset_s": (2,), "frame_size": (2, 2), "fisheye": (2,),
+        "keypoints_px": (2, 2, 20, 33, 2), "keypoint_scores": (2, 2, 20, 33), "camera_matrix": (2, 3, 3),
+        "distortion": (2, 5), "camera_to_world": (2, 4, 4),
+    }  # fmt: skip
+    one = npz.arrays(random_scene())
+    shared = {name: value.shape for name, value in one.items() if name not in of_views}
+    assert {name: value.shape for name, value in got.items()} == of_views | shared
+    assert one["schema"] == 1 and got["schema"] == 2
+    assert got["view_names"].tolist() == ["clip", "left"]
+    assert got["frame_size"].tolist() == [[640, 480], [800, 600]]
+    assert got["time_offset_s"].tolist() == [0, 0.25]
+    assert got["fisheye"].tolist() == [False, True]
+    assert got["distortion"].tolist() == [[0] * 5, [0.1, -0.02, 0.003, 0.001, 0]]
+    np.testing.assert_array_equal(got["keypoints_px"][0], one["keypoints_px"])
+    np.testing.assert_array_equal(got["keypoints_px"][1, 0, 4:10], scene.views[1].tracks[0].keypoints)
+    assert np.isnan(got["keypoints_px"][1, 1]).all() and (got["keypoint_scores"][1, 1] == 0).all()
+    assert np.isnan(got["keypoints_px"][1, 0, :4]).all()
+    np.testing.assert_array_equal(got["joints_camera_m"], one["joints_camera_m"])
+    for name, value in npz.arrays(scene).items():
+        np.testing.assert_array_equal(value, got[name])
+
+
+def test_one_moving_camera_gives_every_view_a_pose_per_frame():
+    scene = views_of(random_scene())
+    poses = np.repeat(np.eye(4)[None], 20, 0)
+    poses[:, 1, 3] = np.arange(20)
+    moving = replace(scene.views[1].camera, camera_to_world=poses, distortion=np.arange(8) / 100, fisheye=False)
+    got = npz.arrays(replace(scene, views=(scene.views[0], replace(scene.views[1], camera=moving))))
+    assert got["camera_to_world"].shape == (2, 20, 4, 4)
+    np.testing.assert_array_equal(got["camera_to_world"][0], np.repeat(scene.camera.camera_to_world[None], 20, 0))
+    np.testing.assert_array_equal(got["camera_to_world"][1], poses)
+    np.testing.assert_array_equal(got["distortion"], [[0] * 8, np.arange(8) / 100])
+
+
+def test_several_views_without_people(tmp_path):
+    scene = views_of(random_scene())
+    views = tuple(replace(view, tracks=[]) for view in scene.views)
+    npz.write(replace(scene, people=[], tracks=[], views=views), tmp_path / "poses.npz")
+    got = npz.read(tmp_path / "poses.npz")
+    assert got["keypoints_px"].shape[:3] == (2, 0, 20)
+    assert got["joints_world_m"].shape == (0, 20, 23, 3)
+    exporter("csv").write(views_of(random_scene()), tmp_path / "several.csv")
+    exporter("csv").write(random_scene(), tmp_path / "one.csv")
+    assert (tmp_path / "several.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from filmed import Pictures, scene_of
 
-from pipeline.report import lowest, quality, warnings
+from pipeline.measures import lowest
+from pipeline.report import quality, warnings
 
 
 def told(scene, placement=None):

@@ -61,7 +61,7 @@ class Rig:
         for number, drawn in enumerate(self._drawn):
             share = 0.0 if self._filming[number][frame] else _FADED
             if drawn.whole[row] and drawn.behind[row] == behind:
-                self._frustum(canvas, drawn.points[row], number, share)
+                self._frustum(canvas, drawn.points[row], number, share, filled=behind)
             elif not behind and np.isfinite(drawn.aside[row]).all():
                 self._arrow(canvas, drawn.rim[row], drawn.aside[row], number, share)
 
@@ -88,12 +88,13 @@ class Rig:
         way = way / np.maximum(np.abs(way / half).max(axis=1, keepdims=True), 1e-9)
         return way + np.array(self._view.size) / 2, way / np.linalg.norm(way, axis=1, keepdims=True)
 
-    def _frustum(self, canvas: Array, points: Array, number: int, share: float) -> None:
+    def _frustum(self, canvas: Array, points: Array, number: int, share: float, filled: bool) -> None:
         ends = (np.clip(points, -1e4, 1e4) * (1 << SHIFT)).round().astype(np.int32)
         line, stem = mixed(TEXT, BACKGROUND, max(share, 0.15)), mixed(QUIET, BACKGROUND, max(share, 0.45))
         cv2.polylines(canvas, [ends[[0, 6]]], False, stem, self._thickness, cv2.LINE_AA, SHIFT)
         _dot(canvas, points[6], 2.0 * self._thickness, stem)
-        fill(canvas, cv2.convexHull(ends[1:5])[:, 0], mixed(QUIET, BACKGROUND, max(share, 0.7)))
+        if filled:  # nothing before the people covers them
+            fill(canvas, cv2.convexHull(ends[1:5])[:, 0], mixed(QUIET, BACKGROUND, max(share, 0.7)))
         cv2.polylines(canvas, ends[np.array(_LINES[:-1])], False, line, self._thickness, cv2.LINE_AA, SHIFT)
         name = label(self._scene.views[number].name, self._text, line, 600)
         top = float(points[:6, 1].min())

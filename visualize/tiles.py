@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.results import Array
 
 _GAP = 1 / 180  # between pictures, of the height
+_SCREEN = 16 / 9  # width over height of what films are watched on
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ def arranged(
 ) -> tuple[list[Place], int]:
     """Places for pictures of these sizes (width, height px), in their order, and the width in px that they take.
 
-    Every picture keeps its shape. Of the arrangements in 1, 2, ... rows that one is taken whose smallest picture has
-    the largest share of the film.
+    Every picture keeps its shape. Of the arrangements in 1, 2, ... rows that one is taken whose lowest picture, the one
+    in which people are smallest, is the highest on a screen that the film fills.
 
     Args:
         height: px, even.
@@ -39,10 +40,8 @@ def arranged(
         beside: the width of what else is in the film, in heights.
     """
     aspects = np.array([width / tall for width, tall in sizes])
-    rows, wide = max(
-        (_in_rows(aspects, count, widest) for count in range(1, len(sizes) + 1)),
-        key=lambda found: _tall(aspects, *found, True).min() / (found[1] + beside),
-    )
+    choices = (_in_rows(aspects, count, widest) for count in range(1, len(sizes) + 1))
+    rows, wide = max(choices, key=lambda found: _tall(aspects, *found).min() * min(1, _SCREEN / (found[1] + beside)))
     cells = _cells(aspects, rows, wide) * height
     gap = _GAP * height if len(sizes) > 1 else 0.0
     places = [_fitted(size, cell, gap) for size, cell in zip(sizes, cells, strict=True)]
@@ -56,10 +55,9 @@ def _in_rows(aspects: Array, count: int, widest: float) -> tuple[Array, float]:
     return rows, min(widest, 1 / float((1 / np.bincount(rows, aspects)).sum()))
 
 
-def _tall(aspects: Array, rows: Array, wide: float, area: bool = False) -> Array:
-    """(V,) the height of each picture, or its area, in heights."""
-    tall = wide / np.bincount(rows, aspects)[rows]
-    return tall * tall * aspects if area else tall
+def _tall(aspects: Array, rows: Array, wide: float) -> Array:
+    """(V,) the height of each picture, in heights."""
+    return wide / np.bincount(rows, aspects)[rows]
 
 
 def _cells(aspects: Array, rows: Array, wide: float) -> Array:

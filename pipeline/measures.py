@@ -1,0 +1,90 @@
+"""Figures that tell how far a 3D motion may be trusted."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from pipeline.results import Array, Camera, Motion3D, Track2D
+from pipeline.skeletons import skeleton
+
+SURE = 0.5  # score of a keypoint that counts as seen
+SUNK_SHARE = 0.02  # share of the frames in which somebody must be below the floor
+_LIMBS = (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
+
+
+def shared_joints(motion: Motion3D, track: Track2D) -> list[str]:
+    """Joints that both have under the same name."""
+    return [name for name in skeleton(motion.skeleton).joints if name in skeleton(track.skeleton).joints]
+
+
+def sure(motion: Motion3D, track: Track2D) -> Array:
+    """(T,S) bool: which of the shared joints the track has seen for sure in each of the motion's frames."""
+    names = shared_joints(motion, track)
+    found = np.zeros((len(motion), len(names)), bool)
+    _, rows, of_track = np.intersect1d(motion.frames, track.frames, assume_unique=True, return_indices=True)
+    found[rows] = track.scores[of_track][:, skeleton(track.skeleton).index(*names)] > SURE
+    return found
+
+
+def reprojection_errors(motion: Motion3D, track: Track2D, camera: Camera) -> Array:
+    """(F,S) px between the shared joints as found and as the camera sees the 3D ones, in the frames of both.
+
+    NaN where a joint was not found for sure, or is behind the camera.
+    """
+    from multiview.cameras import project  # needs OpenCV, without which the doctor still reads this file
+
+    names = shared_joints(motion, track)
+    frames, rows, of_track = np.intersect1d(motion.frames, track.frames, assume_unique=True, return_indices=True)
+    if camera.camera_to_world.ndim == 3:
+        camera = dataclasses.replace(camera, camera_to_world=camera.camera_to_world[frames])
+    there, here = skeleton(motion.skeleton).index(*names), skeleton(track.skeleton).index(*names)
+    pixels, _ = project(camera, motion.joints[rows][:, there])
+    error = np.linalg.norm(pixels - track.keypoints[of_track][:, here], axis=-1)
+    return np.where(track.scores[of_track][:, here] > SURE, error, np.nan)
+
+
+def jitter(joints: Array, times: Array) -> float:
+    """Mean acceleration in m/s^2 of (T,K,3) joints in metres over (T,) seconds."""
+    if len(joints) < 3:
+        return float("nan")
+    step = np.diff(times)[:, None, None]
+    velocity = np.diff(joints, axis=0) / step
+    acceleration = np.diff(velocity, axis=0) / ((step[1:] + step[:-1]) / 2)
+    size = np.linalg.norm(acceleration, axis=-1)
+    return mean(size)
+
+
+def lowest(joints: Array) -> float:
+    """Height in m that the lowest joint of (T,K,3) is under in SUNK_SHARE of the frames."""
+    known = np.isfinite(joints[..., 2]).any(axis=1)
+    heights = np.nanmin(joints[known, :, 2], axis=1)
+    return float(np.quantile(heights, SUNK_SHARE)) if len(heights) else float("nan")
+
+
+def bone_variation(motion: Motion3D) -> float:
+    """Standard deviation of a limb's length over its mean, averaged over the upper and lower arms and legs."""
+    bones = skeleton(motion.skeleton)
+    pairs = np.array([bones.index(f"{side}_{a}", f"{side}_{b}") for side in ("left", "right") for a, b in _LIMBS])
+    ends = motion.joints[:, pairs].astype(np.float64)
+    lengths = np.linalg.norm(ends[:, :, 0] - ends[:, :, 1], axis=-1)
+    lengths = lengths[np.isfinite(lengths).all(axis=1)]
+    return float((lengths.std(axis=0) / lengths.mean(axis=0)).mean()) if len(lengths) > 1 else float("nan")
+
+
+def mean(values: Array) -> float:
+    """Of the finite ones, NaN where there is none."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def median(values: Array) -> float:
+    """Of the finite ones, NaN where there is none."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else float("nan")
+
+
+def rounded(value: float, digits: int) -> float | None:
+    """None for NaN."""
+    return round(float(value), digits) if np.isfinite(value) else None

@@ -1,0 +1,157 @@
+"""report.json of several views: files, cameras, errors, who is seen by whom, and what speaks against a result."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from filmed_views import ring, studio, unseen, views_scene, without
+
+from multiview.cameras import project
+from pipeline.measures import bone_variation, reprojection_errors, sure
+from pipeline.report import quality, warnings, write_report
+from pipeline.skeletons import skeleton
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return views_scene(studio(duration=1.0, fps=12))
+
+
+def measured(scene):
+    scene = replace(scene, provenance={"placement": {"up": "feet"}})
+    return replace(scene, quality=quality(scene))
+
+
+def told(scene):
+    return " / ".join(warnings(measured(scene)))
+
+
+def changed(scene, number, **fields):
+    """The scene with other fields of a view's camera, or other tracks."""
+    view = scene.views[number]
+    tracks = fields.pop("tracks", view.tracks)
+    view = replace(view, camera=replace(view.camera, **fields), tracks=tracks)
+    return replace(scene, views=(*scene.views[:number], view, *scene.views[number + 1 :]))
+
+
+def test_a_true_scene_has_no_error_and_no_doubts(scene):
+    for view in measured(scene).quality["views"]:
+        assert view["reprojection_error_px"] < 0.01
+        assert view["covers"] == 1
+    for word in ("view", "bones", "does not fit", "below the floor"):
+        assert word not in told(scene)
+
+
+def test_the_report_tells_of_every_view(scene, tmp_path):
+    write_report(measured(scene), tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [view["name"] for view in report["views"]] == ["cam_1", "cam_2", "cam_3", "cam_4"]
+    assert report["clip"]["path"] == report["views"][0]["path"] == "cam_1.mp4"
+    for view, given in zip(report["views"], scene.views, strict=True):
+        camera = view["camera"]
+        rotation, place = np.array(camera["world_to_camera_rotation"]), np.array(camera["position_m"])
+        np.testing.assert_allclose(rotation, given.camera.world_to_camera[:3, :3], atol=1e-6)
+        np.testing.assert_allclose(-rotation @ place, given.camera.world_to_camera[:3, 3], atol=1e-4)
+        np.testing.assert_allclose(camera["matrix"], given.camera.matrix)
+        np.testing.assert_allclose(camera["distortion"], given.camera.distortion)
+        assert (view["frames"], view["offset_s"], camera["moves"]) == (12, 0, False)
+        assert set(view["reprojection_error_px_per_person"]) == {"1", "2"}
+    assert list(report["quality"]) == ["people"]
+
+
+def test_views_per_joint_count_what_was_seen_for_sure(scene):
+    person = measured(scene).quality["people"][0]
+    seen = np.sum([sure(scene.people[0], view.tracks[0]) for view in scene.views], axis=0)
+    assert sum(person["views_per_joint"]) == pytest.approx(1, abs=1e-3)
+    assert person["views_per_joint"][2] == pytest.approx((seen == 2).mean(), abs=1e-3)
+    assert person["seen_by"] == ["cam_1", "cam_2", "cam_3", "cam_4"]
+
+
+def test_errors_are_those_of_the_distorted_picture(scene):
+    """The lens bends the picture, which a pinhole would take for errors of the 3D."""
+    motion, view = scene.people[1], scene.views[2]
+    assert np.nanmax(reprojection_errors(motion, view.tracks[1], view.camera)) < 0.01
+    straight = replace(view.camera, distortion=np.zeros(5))
+    assert np.nanmax(reprojection_errors(motion, view.tracks[1], straight)) > 0.1
+
+
+def test_errors_of_a_moving_camera_at_the_frames_of_both():
+    scene = views_scene(studio(name="moving_camera", duration=1.0, fps=12))
+    motion, view = scene.people[0], scene.views[0]
+    assert view.camera.camera_to_world.shape == (12, 4, 4)
+    track = view.tracks[0]
+    late = replace(track, **{n: getattr(track, n)[4:] for n in ("frames", "keypoints", "scores", "observed", "boxes")})
+    early = replace(motion, frames=motion.frames[:9], joints=motion.joints[:9], scores=motion.scores[:9])
+    errors = reprojection_errors(early, late, view.camera)
+    assert errors.shape[0] == 5
+    assert np.nanmax(errors) < 0.01
+    stopped = replace(view.camera, camera_to_world=view.camera.camera_to_world[0])
+    assert np.nanmedian(reprojection_errors(early, late, stopped)) > 1
+    assert measured(scene).quality["people"][0]["reprojection_error_px"] < 0.01
+
+
+def test_a_view_that_sees_nobody_is_told(scene):
+    text = told(without(scene, 0))
+    assert "view cam_1 sees nobody" in text
+    assert text.count("sees nobody") == 1
+    assert measured(without(scene, 0)).quality["people"][0]["seen_by"] == ["cam_2", "cam_3", "cam_4"]
+
+
+def test_a_view_that_does_not_fit_is_told(scene):
+    pose = scene.views[1].camera.camera_to_world.copy()
+    pose[:3, 3] += [0.3, 0, 0]
+    text = told(changed(scene, 1, camera_to_world=pose))
+    assert "view cam_2 does not fit the others" in text
+    assert text.count("does not fit the others") == 1
+
+
+def test_who_is_seen_by_one_view_and_joints_of_too_few(scene):
+    for number in (0, 1, 2):
+        tracks = scene.views[number].tracks
+        scene = changed(scene, number, tracks=[tracks[0], unseen(tracks[1])])
+    text = told(scene)
+    assert "person 2 is seen by view cam_4 only" in text
+    wrist = skeleton("blazepose-33").index("left_wrist")
+    for number in (0, 1, 2):
+        track = scene.views[number].tracks[0]
+        scores = track.scores.copy()
+        scores[:, wrist] = 0.1
+        scene = changed(scene, number, tracks=[replace(track, scores=scores), scene.views[number].tracks[1]])
+    assert "person 1: fewer than two views see the left wrist most of the time" in told(scene)
+
+
+def test_a_view_that_films_little_is_told(scene):
+    assert "view cam_3 films only 60% of the scene's time" in told(changed(scene, 2, offset_s=0.4))
+
+
+def test_bones_that_change_their_length_are_told(scene):
+    assert bone_variation(scene.people[0]) < 0.01
+    swell = (1 + 0.3 * np.sin(np.arange(12)))[:, None, None].astype(np.float32)
+    joints = scene.people[0].joints
+    grown = replace(scene.people[0], joints=joints[:, :1] + swell * (joints - joints[:, :1]))
+    assert bone_variation(grown) == pytest.approx(0.3 * np.std(np.sin(np.arange(12))), rel=0.05)
+    assert "person 1: bones change their length" in told(replace(scene, people=[grown, scene.people[1]]))
+
+
+def test_warnings_of_the_other_files_are_passed_on(scene):
+    view = replace(scene.views[1], clip=replace(scene.views[1].clip, warnings=("3 frames are damaged",)))
+    assert "view cam_2: 3 frames are damaged" in told(replace(scene, views=(scene.views[0], view, *scene.views[2:])))
+
+
+def test_nobody(scene):
+    views = tuple(replace(view, tracks=[]) for view in scene.views)
+    text = told(replace(scene, people=[], tracks=[], views=views))
+    assert "nobody was found" in text and "sees nobody" not in text
+
+
+def test_the_truth_of_the_tests_is_the_cameras(scene):
+    """The builder's keypoints are the projections of its joints by the one camera model."""
+    for view in views_scene(studio(ring(2), duration=0.2, fps=10)).views:
+        knee, hip = (skeleton("blazepose-33").index(name)[0] for name in ("left_knee", "left_hip"))
+        assert np.ptp(view.tracks[0].keypoints[:, [knee, hip], 1]) > 5
+    motion, view = scene.people[0], scene.views[3]
+    pixels, depth = project(view.camera, motion.joints)
+    knee = skeleton("h36m-23").index("left_knee")[0], skeleton("blazepose-33").index("left_knee")[0]
+    np.testing.assert_allclose(pixels[:, knee[0]], view.tracks[0].keypoints[:, knee[1]], atol=0.01)
+    assert (depth > 1).all()
