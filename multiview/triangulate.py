@@ -1,11 +1,11 @@
 """Triangulation with known cameras, robust to wrong detections: the largest set of views that agree.
 
 Every set of views gives a point by least squares, linear first, then on the reprojection error in pixels. Where all
-views that see a joint agree within a threshold, they are used; where not, all smaller sets are tried, the largest first. For
-many views that takes too long: there all pairs of views propose a point (the minimal sets of RANSAC, Fischler and
-Bolles 1981, but all of them, so without chance), and to the one with the least truncated error the views are added in
-the order of their errors as long as they agree. At last Gauss-Newton steps with Huber's weights refine the point
-(Huber 1964; Hartley and Zisserman, chapter 12).
+views that see a joint agree within a threshold, they are used; where not, all smaller sets are tried, the largest
+first. For many views that takes too long: there all pairs of views propose a point (the minimal sets of RANSAC,
+Fischler and Bolles 1981, but all of them, so without chance), and to the one with the least truncated error the views
+are added in the order of their errors as long as they agree. At last Gauss-Newton steps with Huber's weights refine the
+point (Huber 1964; Hartley and Zisserman, chapter 12).
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def triangulate(
     scores: Array,
     threshold_px: float = THRESHOLD_PX,
     least_angle_rad: float = LEAST_ANGLE,
+    near: Array | None = None,
 ) -> Triangulated:
     """Keypoints (V,T,J,2) px with scores (V,T,J) of one person in V views -> points in the world.
 
@@ -55,6 +56,8 @@ def triangulate(
         cameras: one per view, still or with one pose per time.
         threshold_px: in a picture whose shorter side is 1080 px; it grows with the picture.
         least_angle_rad: rays that all meet under a smaller angle give no depth, so no point.
+        near: (T,J,3) m about where the points are, NaN where that is unknown: of views that contradict each other those
+            are used that see the joint there, even where others agree better.
 
     Raises:
         ValueError: shapes that do not belong together.
@@ -63,22 +66,26 @@ def triangulate(
     parts = []
     for begin in range(0, max(scores.shape[1], 1), AT_ONCE):
         here = slice(begin, begin + AT_ONCE)
-        seen = sights([_during(c, here) for c in cameras], np.asarray(keypoints)[:, here], scores[:, here])
-        parts.append(_triangulate(seen, scores[:, here].shape, threshold_px, least_angle_rad))
+        seen = sights([during(c, here) for c in cameras], np.asarray(keypoints)[:, here], scores[:, here])
+        about = None if near is None else np.asarray(near, float)[here].reshape(-1, 3).T
+        parts.append(_triangulate(seen, scores[:, here].shape, threshold_px, least_angle_rad, about))
     axis = {"used": 1}
     return Triangulated(
         **{n: np.concatenate([p[n] for p in parts], axis=axis.get(n, 0)) for n in Triangulated.__dataclass_fields__}
     )
 
 
-def _during(camera: Camera, frames: slice) -> Camera:
+def during(camera: Camera, frames: slice | Array) -> Camera:
+    """The camera at some of the times."""
     pose = np.asarray(camera.camera_to_world)
     return camera if pose.ndim == 2 or len(pose) == 1 else replace(camera, camera_to_world=pose[frames])
 
 
-def _triangulate(seen: Sights, shape: tuple[int, ...], threshold_px: float, least_angle: float) -> dict[str, Array]:
+def _triangulate(
+    seen: Sights, shape: tuple[int, ...], threshold_px: float, least_angle: float, near: Array | None
+) -> dict[str, Array]:
     limit = threshold_px * seen.unit
-    places, used = agreeing(seen, limit)
+    places, used = agreeing(seen, limit) if near is None else _seen_near(seen, near, limit)
     places = places + sum_of_steps(seen, places, used, limit)
     off, depth = seen.errors(places)
     size = np.sqrt((off**2).sum(1))
@@ -109,6 +116,14 @@ def agreeing(seen: Sights, limit: Array) -> tuple[Array, Array]:
         found = _every_set(part, limit) if len(used) <= MOST_VIEWS else _grown(part, _best_pair(part, limit), limit)
         places[:, unsure], used[:, unsure] = found
     return places, used
+
+
+def _seen_near(seen: Sights, near: Array, limit: Array) -> tuple[Array, Array]:
+    """As `agreeing`, of the views (V,N) that see the points about where they are, (3,N) m."""
+    off, depth = seen.errors(np.nan_to_num(near))
+    close = ((off**2).sum(1) < (FARTHEST * limit) ** 2) & (depth > 0)
+    used = np.where(np.isfinite(near).all(axis=0), close, True) & (seen.weights > 0)
+    return agreeing(Sights(seen.rows, seen.axis, np.where(used, seen.weights, 0.0), seen.centres, seen.unit), limit)
 
 
 def _every_set(seen: Sights, limit: Array) -> tuple[Array, Array]:

@@ -1,0 +1,162 @@
+"""People who cross between known cameras, in the studio: the tables `studio`, `curves` and `speed` of triangulation.py.
+
+What a detector would say (`Truth.detections`: noise, people missed, hidden joints unsure) goes through the real tracker
+of every view, then association, triangulation and completion. Joints are those of h36m-23, made of the detector's as
+a run makes them. PCP counts the 8 limb bones of all frames: right where both ends together are off by no more than the
+bone's length (Burenius, Sullivan, Carlsson 2013); who is missing has none right. A switch is an actor whom another
+person than before is nearest to, within half a metre.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from multiview.associate import associate, gathered, stacked
+from multiview.cameras import to_camera
+from multiview.known import reconstruct
+from pipeline.results import Array, Camera, Motion3D, Track2D
+from pipeline.skeletons import blazepose_to_h36m, skeleton
+from studio.scenes import build
+from studio.truth import Truth
+from trackers.complete import complete
+from trackers.offline import OfflineTracker
+
+NOISE_PX, DROP = 4.0, 0.05  # px for a person 400 px tall, chance to be missed in a frame
+NEAR_M = 0.5
+H36M, DETECTOR = skeleton("h36m-23"), skeleton("blazepose-33")
+BONES = [(f"{s}_{a}", f"{s}_{b}") for s in ("left", "right")
+         for a, b in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What came out against the truth, over A actors and T frames."""
+
+    people: int
+    right: Array  # (A,T,8) bool: limb bones
+    error: Array  # (A,T,23) m, NaN where nobody is
+    switches: int
+
+
+def studio(seeds: int) -> None:
+    """Four people, four cameras; lifted poses as a lifter gives them, with its errors."""
+    print(
+        "| scene | seed | people of 4 | PCP % | MPJPE mm | switches | actor-frames present % |\n|---|---|---|---|---|---|---|"
+    )
+    for seed in range(seeds):
+        truth = build("crossing4_views", seed=seed).truth()
+        judged = judge(truth, tracked(truth, seed), seed)
+        print(f"| 4 cameras, 4 actors | {seed} | {_cells(judged)} |", flush=True)
+
+
+def curves(seeds: int) -> None:
+    """Over 2 to 8 cameras with four people, and over 1 to 10 people with four cameras; 5 s each."""
+    print(
+        "| cameras | actors | people | PCP % | MPJPE mm | switches | actor-frames present % |\n|---|---|---|---|---|---|---|"
+    )
+    for cameras, actors in [(c, 4) for c in (2, 3, 4, 6, 8)] + [(4, a) for a in (1, 2, 3, 6, 8, 10)]:
+        all_of = []
+        for seed in range(seeds):
+            truth = build("crossing4_views", seed=seed, duration=5.0, cameras=cameras, actors=actors).truth()
+            all_of.append(judge(truth, tracked(truth, seed), seed))
+        total = Judged(
+            sum(j.people for j in all_of),
+            np.concatenate([j.right for j in all_of]),
+            np.concatenate([j.error for j in all_of]),
+            sum(j.switches for j in all_of),
+        )
+        print(f"| {cameras} | {actors} | {_cells(total)} |", flush=True)
+
+
+def _cells(judged: Judged) -> str:
+    there = np.isfinite(judged.error).all(-1)
+    return (f"{judged.people} | {100 * judged.right.mean():.2f} | {1000 * np.nanmean(judged.error):.1f} | "
+            f"{judged.switches} | {100 * there.mean():.1f}")  # fmt: skip
+
+
+def tracked(truth: Truth, seed: int) -> list[list[Track2D]]:
+    """The tracks of every view, by the real tracker."""
+    views = []
+    for c, path in enumerate(truth.cameras):
+        found = truth.detections(NOISE_PX, DROP, seed, c)
+        views.append([complete(t, truth.times) for t in OfflineTracker().track(found, truth.times, path[0].size)])
+    return views
+
+
+def rebuilt(cameras: Sequence[Camera], tracks: list[list[Track2D]], motions: list[list[Motion3D]],
+            times: Array) -> list[Array]:  # fmt: skip
+    """(T,23,3) m of everybody whom two views see."""
+    people = associate(cameras, tracks, times)
+    keypoints, scores = stacked(people, tracks, len(times))
+    lifted = gathered(people, motions, lambda m: m.joints, len(times))
+    sure = gathered(people, motions, lambda m: m.scores, len(times))
+    joints = []
+    for p in np.flatnonzero(np.count_nonzero(people.seen, axis=1) > 1):
+        try:
+            result = reconstruct(cameras, keypoints[p], scores[p], times, DETECTOR, H36M, blazepose_to_h36m,
+                                 lifted[p], sure[p])  # fmt: skip
+        except ValueError:  # nothing of this person could be triangulated
+            continue
+        joints.append(result.motion.points)
+    return joints
+
+
+def lifted_like(truth: Truth, tracks: list[list[Track2D]], seed: int) -> list[list[Motion3D]]:
+    """Poses with a lifter's errors, 40 mm with the depth worst, of the actor whom each track follows in that frame."""
+    random, views = np.random.default_rng([seed, 31]), []
+    for c, view in enumerate(tracks):
+        local = to_camera(truth.cameras[c][0], blazepose_to_h36m(truth.points))
+        local = local - local[:, :, :1]
+        local += random.standard_normal((len(local), 1, *local.shape[2:])) * [0.02, 0.02, 0.05]
+        motions = []
+        for track in view:
+            apart = np.linalg.norm(truth.keypoints[c][:, track.frames] - track.keypoints, axis=-1).mean(-1)
+            actor = np.argmin(np.nan_to_num(apart, nan=np.inf), axis=0)
+            joints = local[actor, track.frames].astype(np.float32)
+            joints[np.isnan(track.keypoints).any((1, 2))] = np.nan
+            motions.append(Motion3D(track.id, "h36m-23", "root", track.frames, joints,
+                                    np.where(np.isfinite(joints[..., 0]), 0.9, 0), joints[:, 0], track.observed))  # fmt: skip
+        views.append(motions)
+    return views
+
+
+def judge(truth: Truth, tracks: list[list[Track2D]], seed: int) -> Judged:
+    """Actors against persons: matched over the whole scene for errors, frame by frame for switches."""
+    cameras = [path[0] for path in truth.cameras]
+    ours = rebuilt(cameras, tracks, lifted_like(truth, tracks, seed), truth.times)
+    true = blazepose_to_h36m(truth.points)
+    found = np.stack([*ours, np.full(true.shape[1:], np.nan)])  # the last one is nobody
+    apart = np.linalg.norm(found[None, :, :, 0] - true[:, None, :, 0], axis=-1)  # (A,P,T)
+    near = apart < NEAR_M
+    rows, columns = linear_sum_assignment(-near.sum(-1))
+    chosen = np.full(len(true), len(ours))
+    chosen[rows] = columns
+    mine = found[chosen]
+    ends = np.array([H36M.index(*bone) for bone in BONES])
+    off = np.linalg.norm(mine - true, axis=-1)
+    length = np.linalg.norm(true[:, :, ends[:, 0]] - true[:, :, ends[:, 1]], axis=-1)
+    right = off[:, :, ends[:, 0]] + off[:, :, ends[:, 1]] <= length
+    nearest = np.where(near.any(1), np.argmin(np.nan_to_num(apart, nan=np.inf), axis=1), -1)  # (A,T)
+    switches = sum(int(np.count_nonzero(np.diff(row[row >= 0]))) for row in nearest)
+    return Judged(len(ours), right, off, switches)
+
+
+def speed() -> None:
+    """Association, sides, triangulation and completion of 4 views x 4 people, in one thread."""
+    truth = build("crossing4_views", seed=0, duration=6.0).truth()
+    tracks = tracked(truth, 0)
+    motions = lifted_like(truth, tracks, 0)
+    cameras = [path[0] for path in truth.cameras]
+    laps = []
+    for _ in range(3):
+        begin = time.perf_counter(), time.process_time()
+        people = len(rebuilt(cameras, tracks, motions, truth.times))
+        laps.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
+    wall, cpu = (len(truth.times) / min(lap[i] for lap in laps) for i in range(2))
+    print("| views | people | frames | scene-frames/s, wall | per CPU second |\n|---|---|---|---|---|")
+    print(f"| {len(cameras)} | {people} | {len(truth.times)} | {wall:.0f} | {cpu:.0f} |")

@@ -1,0 +1,123 @@
+"""From keypoints of known cameras to whole motion: smooth, constant bones, every joint of every frame."""
+
+import numpy as np
+import pytest
+from several_views import SKELETON, drifting, ring, seen, walker
+
+from multiview.cameras import project, to_camera
+from multiview.complete import complete, converted
+from multiview.known import reconstruct
+from multiview.refine import refine
+from multiview.triangulate import triangulate
+from pipeline.skeletons import blazepose_to_h36m, skeleton
+
+BLAZEPOSE, H36M = skeleton(SKELETON), skeleton("h36m-23")
+TIMES = np.arange(45) / 30
+POINTS = walker(45)
+TRUE = blazepose_to_h36m(POINTS)
+
+
+def lifted(cameras, truth=TRUE, noise=0.03, scale=0.9):
+    """(V,T,23,3): what a lifter says, of another size and worse along the line of sight."""
+    random = np.random.default_rng(2)
+    local = np.stack([to_camera(c, truth) for c in cameras])
+    return scale * (local - local[:, :, :1] + noise * random.standard_normal(local.shape) * [1, 1, 2.5])
+
+
+def rebuilt(cameras, keypoints, scores, poses=None):
+    return reconstruct(cameras, keypoints, scores, TIMES, BLAZEPOSE, H36M, blazepose_to_h36m, poses)
+
+
+def test_what_is_exact_stays_so():
+    cameras = [ring(4)[0], drifting(ring(4)[1], 45), *ring(4)[2:]]
+    result = rebuilt(cameras, *seen(cameras, POINTS))
+    assert not result.motion.completed.any() and not result.exchanged.any()
+    assert np.linalg.norm(result.motion.points - TRUE, axis=-1).max() < 0.012
+    assert np.linalg.norm(result.found.points - POINTS, axis=-1).max() < 1e-6
+
+
+def test_noise_gets_less_over_time():
+    cameras = ring(4)
+    result = rebuilt(cameras, *seen(cameras, POINTS, 6.0))
+    plain = converted(result.found, blazepose_to_h36m).points
+    before, after = (np.linalg.norm(p - TRUE, axis=-1).mean() for p in (plain, result.motion.points))
+    assert after < 0.85 * before
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_joints_that_one_view_or_none_sees_come_from_the_lifted_poses(moving):
+    cameras = ring(3)
+    if moving:
+        cameras = [drifting(c, 45) for c in cameras]
+    keypoints, scores = seen(cameras, POINTS, 1.0)
+    arm = BLAZEPOSE.index("left_elbow", "left_wrist", "left_pinky", "left_index", "left_thumb")
+    for view in (0, 1):
+        scores[view][:, arm] = 0
+    poses = lifted(cameras)
+    result = rebuilt(cameras, keypoints, scores, poses)
+    gone = H36M.index("left_elbow", "left_wrist", "left_hand")
+    assert result.motion.completed[:, gone].all() and result.motion.completed.sum() == 45 * len(gone)
+    assert np.isfinite(result.motion.points).all() and (result.motion.scores > 0).all()
+    assert (result.motion.scores[:, gone] < 0.31).all()
+    error = np.linalg.norm(result.motion.points - TRUE, axis=-1)
+    assert error[:, gone].mean() < 0.05 and np.delete(error, gone, axis=1).mean() < 0.01
+
+
+def test_nobody_is_where_nobody_is_seen_and_gaps_within_are_filled():
+    cameras = ring(3)
+    keypoints, scores = seen(cameras, POINTS, 1.0)
+    scores[:, :5] = scores[:, 40:] = scores[:, 20:22] = 0
+    scores[:, 30:33, BLAZEPOSE.index("left_wrist")[0]] = 0
+    result = rebuilt(cameras, keypoints, scores).motion
+    there = (scores > 0).any(axis=(0, 2))
+    assert np.isnan(result.points[~there]).all() and (result.scores[~there] == 0).all()
+    assert np.isfinite(result.points[there]).all()
+    assert result.completed[30:33, H36M.index("left_wrist")[0]].all()
+
+
+def test_two_views_against_two_are_settled_by_the_frames_around():
+    cameras = ring(4)
+    keypoints, scores = seen(cameras, POINTS, 1.0)
+    wrist = BLAZEPOSE.index("right_wrist")[0]
+    for view in (1, 2):
+        keypoints[view, 15:25, wrist] = project(cameras[view], POINTS[15:25, wrist] + [0.2, 0.1, 0.35])[0]
+    alone = np.linalg.norm(triangulate(cameras, keypoints, scores).points - POINTS, axis=-1)[15:25, wrist]
+    settled = reconstruct(cameras, keypoints, scores, TIMES, BLAZEPOSE).found
+    assert (alone > 0.2).any()
+    assert np.linalg.norm(settled.points - POINTS, axis=-1)[15:25, wrist].max() < 0.02
+    assert settled.used[0, 15:25, wrist].all() and not settled.used[1, 15:25, wrist].any()
+
+
+def test_bones_are_nearly_constant_and_a_jump_of_one_frame_does_not_pull():
+    random = np.random.default_rng(3)
+    covariance = np.broadcast_to(0.01**2 * np.eye(3), (45, 23, 3, 3))
+    noisy = TRUE + 0.02 * random.standard_normal(TRUE.shape)
+    noisy[20, 13] += 0.5
+    parents, children = np.array(H36M.bones).T
+    lengths = np.median(np.linalg.norm(TRUE[:, children] - TRUE[:, parents], axis=-1), axis=0)
+    places = refine(noisy, covariance, TIMES, H36M.bones, lengths)
+    spread = [np.linalg.norm(p[:, children] - p[:, parents], axis=-1).std(axis=0).mean() for p in (noisy, places)]
+    assert spread[1] < 0.4 * spread[0]
+    assert np.linalg.norm(places[20, 13] - TRUE[20, 13]) < 0.05
+
+
+def test_conversion_keeps_what_is_unknown_unknown_and_takes_the_least_sure():
+    cameras = ring(3)
+    keypoints, scores = seen(cameras, POINTS)
+    hips = BLAZEPOSE.index("left_hip", "right_hip")
+    scores[:, 3, hips[0]] = 0
+    scores[0, 4, hips[1]] = 0
+    found = converted(triangulate(cameras, keypoints, scores), blazepose_to_h36m)
+    pelvis = H36M.index("pelvis")[0]
+    assert np.isnan(found.points[3, pelvis]).all() and found.scores[3, pelvis] == 0 and found.views[3, pelvis] == 0
+    assert found.views[4, pelvis] == 2 and not found.used[0, 4, pelvis] and found.used[1, 4, pelvis]
+    np.testing.assert_allclose(found.points[5], TRUE[5], atol=1e-8)
+    assert np.isfinite(found.covariance[5]).all()
+
+
+def test_nothing_triangulated_is_said():
+    cameras = ring(2)
+    keypoints, scores = seen(cameras, POINTS)
+    scores[1] = 0
+    with pytest.raises(ValueError, match="triangulated"):
+        complete(triangulate(cameras, keypoints, scores), TIMES, BLAZEPOSE)
