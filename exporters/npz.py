@@ -1,4 +1,4 @@
-"""poses.npz: everything that was found, as arrays with the clip's frames as the common axis. Schema 1 of one camera:
+"""poses.npz: everything that was found, as arrays with the clip's frames as the common axis. Schema 1.
 
 P people, T frames of the clip, J detector keypoints, K 3D joints (the first 17 are Human3.6M's); NaN where a person is
 absent.
@@ -20,11 +20,12 @@ absent.
     camera_to_world    (4,4), or (T,4,4) where the camera moves
     contacts           (P,T,4)    0 to 1, only where known: the foot points in `contact_names` touch the ground
 
-Schema 2 of V cameras: one clock, the first view's times, and `joints_camera_m` in the first view's camera. Others are
+Of V cameras there is one clock, the first view's times, and `joints_camera_m` is in the first view's camera. Only then
+there are the first three of these, and the others have a leading axis of views:
 
-    schema             ()         2
     view_names         (V,)
-    time_offset_s      (V,)       s on that clock at which the view's own stands at 0
+    time_offset_s      (V,)       time on that clock = time_offset_s + clock_rate * time of the view's own
+    clock_rate         (V,)
     frame_size         (V,2)      px, width and height
     keypoints_px       (V,P,T,J,2) px, at the common times; NaN of whom a view does not see
     keypoint_scores    (V,P,T,J)  0 to 1
@@ -50,7 +51,7 @@ from pipeline.files import atomic
 from pipeline.results import Array, Camera, Motion3D, Scene, Track2D, View
 from pipeline.skeletons import skeleton
 
-SCHEMA, SCHEMA_VIEWS = 1, 2  # of one camera, of several
+SCHEMA = 1
 CONTACTS = ("left_heel", "left_toe", "right_heel", "right_toe")
 
 
@@ -100,8 +101,8 @@ def read(path: str | Path) -> dict[str, Array]:
     """All arrays of a file that `write` made. Raises OSError, ValueError."""
     with np.load(path, allow_pickle=False) as stored:
         content = {name: stored[name] for name in stored.files}
-    if "schema" not in content or int(content["schema"]) not in (SCHEMA, SCHEMA_VIEWS):
-        raise ValueError(f"{path} does not follow schema {SCHEMA} or {SCHEMA_VIEWS} of poses.npz")
+    if "schema" not in content or int(content["schema"]) != SCHEMA:
+        raise ValueError(f"{path} does not follow schema {SCHEMA} of poses.npz")
     return content
 
 
@@ -115,7 +116,7 @@ def _columns(scene: Scene) -> dict[str, Array | Rows]:
     joint_names = skeleton(_common([p.skeleton for p in people]) or "h36m-23").joints
     joints = (len(joint_names), 3)
     content: dict[str, Array | Rows] = {
-        "schema": np.int64(SCHEMA_VIEWS if scene.views else SCHEMA),
+        "schema": np.int64(SCHEMA),
         "times": np.asarray(scene.clip.times, np.float64),
         "person_ids": np.array([p.id for p in people], np.int64),
         "observed": _spread(people, "observed", frames, (), False),
@@ -165,6 +166,7 @@ def _of_views(views: Sequence[View], frames: int) -> dict[str, Array | Rows]:
     return {
         "view_names": np.array([view.name for view in views], np.str_),
         "time_offset_s": np.array([camera.offset_s for camera in cameras], np.float64),
+        "clock_rate": np.array([camera.rate for camera in cameras], np.float64),
         "frame_size": np.array([(view.clip.width, view.clip.height) for view in views], np.int64),
         "camera_matrix": np.array([camera.matrix for camera in cameras], np.float64),
         "distortion": np.stack([np.pad(bend, (0, wide - len(bend))) for bend in bends]),

@@ -28,6 +28,7 @@ def view_facts(view: View) -> dict[str, Any]:
         "name": view.name,
         **clip_facts(view.clip),
         "offset_s": view.camera.offset_s,
+        "clock_rate": view.camera.rate,
         "camera": _camera(view.camera),
     }
 
@@ -71,8 +72,9 @@ def _of_view(scene: Scene, view: View) -> dict[str, Any]:
 def _covered(scene: Scene, view: View) -> float:
     """The share of the scene's time during which the view films."""
     whole, own = scene.clip.times[-1] + 1 / scene.clip.fps, view.clip.times
-    begin = max(0.0, view.camera.offset_s + own[0])
-    end = min(whole, view.camera.offset_s + own[-1] + 1 / view.clip.fps)
+    offset, rate = view.camera.offset_s, view.camera.rate
+    begin = max(0.0, offset + rate * own[0])
+    end = min(whole, offset + rate * (own[-1] + 1 / view.clip.fps))
     return max(0.0, float((end - begin) / whole))
 
 
