@@ -11,7 +11,9 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.options import Options
+from pipeline.report import KEPT
 from pipeline.results import Array, Camera, Motion3D, Track2D
+from pipeline.skeletons import CONVERSIONS, skeleton
 
 if TYPE_CHECKING:
     from multiview.people import Owners, PersonViews
@@ -58,19 +60,21 @@ def join(seen: Sequence[Seen], options: Options) -> Joined:
     Raises:
         InputError: a rig that does not fit the clips, clips without a common time, or too little to find cameras by.
     """
+    from multiview.associate import associate
     from multiview.people import as_track, gather
 
     notes, times = _Notes(), seen[0].clip.info.times
     rig = _known_rig(seen, options, notes)
     cameras = _on_one_clock(rig or [one.camera for one in seen], seen, rig is not None, options, notes)
     tracks, lifted = _at(times, cameras, seen)
-    owners, count = _owners(rig and cameras, tracks, lifted, times)
-    people = [gather(owners, person, tracks, lifted, len(times)) for person in range(count)]
     if rig is None:
-        cameras = _found_cameras(people, cameras, seen, options, notes)
+        cameras = _found_cameras(tracks, lifted, cameras, seen, options, notes)
+        tracks, lifted = _at(times, cameras, seen)  # their clocks are known better now
+    crowd = associate(cameras, tracks, times)
+    people = [gather(crowd.owners, person, tracks, lifted, len(times)) for person in range(len(crowd))]
     motions = [m for n, person in enumerate(people, 1) if (m := _motion(n, person, cameras, times)) is not None]
     cameras, motions = _upright(cameras, motions, times, rig is not None, notes)
-    alone = [n for n in range(1, count + 1) if n not in {m.id for m in motions}]
+    alone = [n for n in range(1, len(people) + 1) if n not in {m.id for m in motions}]
     motions += [m for n in alone if (m := _beside(n, people[n - 1], cameras, times)) is not None]
     views = [[as_track(people[m.id - 1], view, m.id) for m in motions] for view in range(len(seen))]
     return Joined(cameras, motions, views, notes.about, tuple(notes.warnings))
@@ -94,10 +98,10 @@ def _on_one_clock(
     cameras: list[Camera], seen: Sequence[Seen], known: bool, options: Options, notes: _Notes
 ) -> list[Camera]:
     """The cameras with their clocks against the first one's."""
-    from multiview.sync import synchronise
-
     if options.sync == "none":
         return [replace(c, offset_s=c.offset_s - cameras[0].offset_s) for c in cameras]
+    from multiview.sync import synchronise
+
     clocks = synchronise(
         [one.lifted for one in seen], [one.tracks for one in seen], [one.clip.info.times for one in seen],
         cameras if known else None,
@@ -131,36 +135,48 @@ def _at(
     return tracks, lifted
 
 
-def _owners(
-    rig: list[Camera] | None, tracks: list[list[Track2D]], lifted: list[list[Motion3D]], times: Array
-) -> tuple[Owners, int]:
-    """Whose every frame of every track is, and how many people there are."""
-    if rig is not None:
-        from multiview.associate import associate
-
-        people = associate(rig, tracks, times)
-        return people.owners, len(people)
-    from multiview.identity import identify
-
-    return identify(tracks, lifted, times)
-
-
 def _found_cameras(
-    people: Sequence[PersonViews], cameras: list[Camera], seen: Sequence[Seen], options: Options, notes: _Notes
-) -> list[Camera]:
+    tracks: list[list[Track2D]], lifted: list[list[Motion3D]], cameras: list[Camera], seen: Sequence[Seen],
+    options: Options, notes: _Notes,
+) -> list[Camera]:  # fmt: skip
     """Unknown cameras from the people whom several of them see."""
+    from multiview.people import gather
     from multiview.self_calibrate import self_calibrate
 
-    shared = [person for person in people if person.seen.any(axis=1).sum() > 1]
-    if not shared:
-        raise InputError("nobody is seen by two cameras", hint="--cameras RIG, if the cameras are calibrated")
-    moving = np.array([options.moving == "all" or (options.moving == "auto" and _moves(one)) for one in seen])
-    focal_known = np.array([camera.source != "default" for camera in cameras])
     times = seen[0].clip.info.times
+    moving = np.array([options.moving == "all" or (options.moving == "auto" and _moves(one)) for one in seen])
+    owners, count = _alike(lifted, times, moving, notes)
+    people = [gather(owners, person, tracks, lifted, len(times)) for person in range(count)]
+    shared = [person for person in people if person.seen.any(axis=1).sum() > 1]
+    unseen = [one.path.name for v, one in enumerate(seen) if not any(person.seen[v].any() for person in shared)]
+    if unseen:
+        why = f"nobody in {', '.join(unseen)} moves like somebody in another view"
+        raise InputError("the cameras cannot be found from the people", why, "--cameras RIG, or leave that view out")
+    focal_known = np.array([camera.source != "default" for camera in cameras])
     found = self_calibrate(shared, cameras, times, moving, focal_known, options.height_m)
-    notes.about["calibration"] = {"uncertainty": found.uncertainty.as_dict(), "moving": moving.tolist()}
+    sure = {name: np.round(value, 4).tolist() for name, value in vars(found.uncertainty).items()}
+    notes.about["calibration"] = {"uncertainty": sure, "moving": moving.tolist()}
     notes.warnings += found.warnings
     return found.cameras
+
+
+def _alike(lifted: list[list[Motion3D]], times: Array, moving: Array, notes: _Notes) -> tuple[Owners, int]:
+    """Who is who by their lifted poses: [view][track] the person of each frame, and how many there are."""
+    from multiview.identity import identify
+
+    poses = [np.full((len(view), len(times), len(skeleton(BODY)), 3), np.nan) for view in lifted]
+    for rows, view in zip(poses, lifted, strict=True):
+        for row, motion in zip(rows, view, strict=True):
+            row[motion.frames, : motion.joints.shape[1]] = motion.joints
+    found = identify(poses, times, moving)
+    notes.about["identity"] = {"similarity": [round(float(s), 3) for s in found.similarity]}
+    if found.doubtful:
+        notes.warnings.append("who is who in the views is not sure: several people move alike")
+    owners = [[np.full(len(motion), -1) for motion in view] for view in lifted]
+    for person, group in enumerate(found.groups):
+        for view, track in group.items():
+            owners[view][track][:] = person
+    return owners, len(found.groups)
 
 
 def _moves(one: Seen, count: int = 8, apart_s: float = 0.25, width: int = 480) -> bool:
@@ -184,22 +200,28 @@ def _moves(one: Seen, count: int = 8, apart_s: float = 0.25, width: int = 480) -
 
 
 def _motion(number: int, person: PersonViews, cameras: list[Camera], times: Array) -> Motion3D | None:
-    """A person in the cameras' world; None where fewer than two views see them at any time."""
-    from multiview.complete import measure
-
+    """A person in the cameras' world; None where no two views agree on any joint."""
+    from multiview.known import reconstruct
     from multiview.people import touching
 
-    together = (person.seen.sum(axis=0) > 1).any()
-    if not together:
+    if not (person.seen.sum(axis=0) > 1).any():
+        return None
+    name, convert = next((to, f) for to in (BODY, "h36m-17") if (f := CONVERSIONS.get((person.skeleton, to))))
+    joints = len(skeleton(name))
+    try:
+        whole = reconstruct(
+            cameras, person.keypoints, person.scores, times, skeleton(person.skeleton), skeleton(name), convert,
+            person.poses[:, :, :joints], person.pose_scores[:, :, :joints],
+        )  # fmt: skip
+    except ValueError:
         return None
     there = np.flatnonzero(person.seen.any(axis=0))
-    joints, scores = measure(cameras, person, times)
     frames = np.arange(there[0], there[-1] + 1, dtype=np.int32)
+    points = whole.motion.points[frames].astype(np.float32)
     contacts = touching(person)
     return Motion3D(
-        number, BODY, "world", frames, joints[frames].astype(np.float32), scores[frames].astype(np.float32),
-        joints[frames, 0].astype(np.float32), person.observed.any(axis=0)[frames],
-        None if contacts is None else contacts[frames],
+        number, name, "world", frames, points, whole.motion.scores[frames].astype(np.float32), points[:, 0],
+        person.observed.any(axis=0)[frames], None if contacts is None else contacts[frames],
     )  # fmt: skip
 
 
@@ -217,7 +239,7 @@ def _upright(
     change = above @ np.linalg.inv(eye)
     tilt = float(np.degrees(np.arccos(np.clip(change[2, 2], -1, 1))))
     if known and tilt < UPRIGHT_DEG:
-        notes.about |= {"world": "the rig's", "rig_tilt_deg": round(tilt, 2), "rig_floor_m": round(-change[2, 3], 3)}
+        notes.about |= {"world": KEPT, "rig_tilt_deg": round(tilt, 2), "rig_floor_m": round(-change[2, 3], 3)}
         return cameras, motions
     if known:
         notes.warnings.append(f"the rig's Z axis is not up ({tilt:.0f} degrees off): its world was turned")

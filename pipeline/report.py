@@ -22,6 +22,7 @@ from pipeline.results import Scene
 
 MISFIT = 0.15  # of the person's height in the picture, that 3D joints may lie off their keypoints
 SUNK_M = 0.15  # depth below the floor that is told
+KEPT = "as the rig has it"  # the world of a rig whose Z is up
 PACKAGES = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "scipy", "typer")
 
 
@@ -83,7 +84,7 @@ def _of_person(scene: Scene, number: int) -> dict[str, Any]:
 
 def warnings(scene: Scene) -> list[str]:
     """What a user should know before trusting the result."""
-    texts = list(scene.clip.warnings)
+    texts = [*scene.clip.warnings, *scene.provenance.get("joining", ())]
     if not scene.people:
         texts.append("nobody was found")
     if scene.clip.fps < 20 and len(scene.clip.times) > 1:
@@ -100,7 +101,7 @@ def warnings(scene: Scene) -> list[str]:
     if scene.views:
         texts += doubts(scene)
     placement = scene.provenance.get("placement", {})
-    if scene.people and placement.get("up") == "prior":
+    if scene.people and placement.get("up") == "prior" and placement.get("world") != KEPT:
         tilt = placement.get("tilt_error_deg") or 0
         texts.append(f"the feet hardly tell how the floor is tilted: people may lean by {tilt:.0f} degrees or more")
     return texts

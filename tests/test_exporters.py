@@ -223,7 +223,8 @@ def test_several_views_follow_their_schema(tmp_path):
     npz.write(scene, tmp_path / "poses.npz")
     got = npz.read(tmp_path / "poses.npz")
     of_views = {
-        "schema": (), "view_names": (2,), "time_offset_s": (2,), "clock_rate": (2,), "frame_size": (2, 2), "fisheye": (2,),
+        "schema": (), "view_names": (2,), "time_offset_s": (2,), "clock_rate": (2,), "fisheye": (2,),
+        "frame_size": (2, 2),
         "keypoints_px": (2, 2, 20, 33, 2), "keypoint_scores": (2, 2, 20, 33), "camera_matrix": (2, 3, 3),
         "distortion": (2, 5), "camera_to_world": (2, 4, 4),
     }  # fmt: skip
