@@ -48,7 +48,7 @@ def run(source: str | Path, progress: Progress | None = None, **options: Any) ->
     Raises:
         VideoposeError: with a message for the user, when the clip cannot be read, weights are missing and so on.
     """
-    for name in ("out", "weights"):
+    for name in ("out", "weights", "keypoints"):
         if options.get(name) is not None:
             options[name] = Path(options[name])
     return Runner(Options(**options), progress).run(Path(source))
@@ -65,7 +65,9 @@ class Runner:
 
     @cached_property
     def detector(self) -> Any:
-        return chosen_class("detector", self.options.detector)()
+        keypoints = self.options.keypoints
+        made = chosen_class("detector", self.options.detector)
+        return made() if keypoints is None else made(keypoints=keypoints)
 
     @cached_property
     def tracker(self) -> Any:
@@ -186,6 +188,7 @@ class _ClipRun:
             self.provenance["clip_sha256"],
             _version("detector", o.detector, chosen_class("detector", o.detector).weights),
             code_version(*CLIP, *PLAIN),
+            *(() if o.keypoints is None else (self.runner.detector.digest(self.path),)),
         )
         track_key = key(detect_key, o.tracker, code_version("trackers"))
         if (arrays := self._load("track", track_key)) is None:
