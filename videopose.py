@@ -28,6 +28,9 @@ def run(
         list[str] | None, typer.Argument(help="Files, folders or globs; none: what is new in outputs/.")
     ] = None,
     detector: Annotated[str, typer.Option(help="Finds people and their keypoints.")] = "blazepose",
+    keypoints: Annotated[
+        Path | None, typer.Option(help="Folder of OpenPose's JSON files, for --detector openpose.")
+    ] = None,
     lifter: Annotated[
         str, typer.Option(help="2D to 3D: videopose3d, rie, pstmo, pstmo-fast, motionbert, or blazepose.")
     ] = "videopose3d",
@@ -56,9 +59,10 @@ def run(
     from pipeline.options import Options
 
     options = Options(
-        out=out, detector=detector, lifter=lifter, weights=weights, person=person, height_m=height, fov_deg=fov,
-        focal_px=focal, cutoff_hz=cutoff, formats=tuple(f.strip() for f in formats.split(",") if f.strip()),
-        overwrite=overwrite, strict=strict, cameras=cameras, sync=sync, moving=moving, name=name,
+        out=out, detector=detector, keypoints=keypoints, lifter=lifter, weights=weights, person=person,
+        height_m=height, fov_deg=fov, focal_px=focal, cutoff_hz=cutoff,
+        formats=tuple(f.strip() for f in formats.split(",") if f.strip()), overwrite=overwrite, strict=strict,
+        cameras=cameras, sync=sync, moving=moving, name=name,
     )  # fmt: skip
     raise typer.Exit(run_command(sources or [], options, views=views, json=json, quiet=quiet))
 

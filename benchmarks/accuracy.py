@@ -85,15 +85,16 @@ def balance(data: Path, scratch: Path) -> None:
         errors = []
         for number in range(1, 5):
             scene = runner.run(data / "balance_4views" / "videos" / f"cam{number:02d}.mp4")
-            errors.append(_balance_error(scene, reference))
+            errors.append(balance_error(scene, reference))
         print(f"| {name} | " + " | ".join(f"{e:.1f}" for e in [*errors, float(np.mean(errors))]) + " |")
 
 
-def _balance_error(scene: Scene, reference: dict[str, Array]) -> float:
+def balance_error(scene: Scene, reference: dict[str, Array]) -> float:
     """Mean over all frames in mm for the person who is largest in the picture and must be there in every frame."""
-    person = max(
-        range(len(scene.tracks)), key=lambda i: np.nanmedian(np.ptp(scene.tracks[i].keypoints[..., 1], axis=1))
-    )
+    heights = [
+        np.nanmedian(np.nanmax(t.keypoints[..., 1], 1) - np.nanmin(t.keypoints[..., 1], 1)) for t in scene.tracks
+    ]
+    person = int(np.argmax(heights))
     motion, truth = scene.people[person], np.stack([reference[name] for name in LIMBS], axis=1)
     if not np.array_equal(motion.frames, np.arange(len(truth))):
         raise SystemExit(f"{scene.clip.path}: person {motion.id} is there in {len(motion)} of {len(truth)} frames")

@@ -4,4 +4,5 @@ A detector has `name`, `skeleton`, `weights` (names of cards), `device` (what it
 `detect(clip, progress=None) -> list[Detections]`, one per frame. Its options are its constructor's parameters.
 """
 
-DETECTORS = {"blazepose": "detectors.blazepose:BlazePose"}
+DETECTORS = {"blazepose": "detectors.blazepose:BlazePose", "openpose": "detectors.openpose:OpenPose"}
+FROM_FILES = ("openpose",)  # made as `...(keypoints=...)`; `digest(clip)` tells what they would read

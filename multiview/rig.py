@@ -83,6 +83,8 @@ def load_rig(path: Path, unit: str | None = None) -> tuple[list[Camera], list[st
         return check(cameras, unit or told)
     except Fault as fault:
         raise InputError(f"cannot use the cameras in {path}", fault.why, fault.hint) from None
+    except OSError as error:
+        raise InputError(f"cannot use the cameras in {path}", str(error), "check the name and permissions") from None
 
 
 def _read(path: Path) -> tuple[list[Camera], str | None]:
@@ -119,8 +121,6 @@ def _text(path: Path) -> str:
         raise Fault("there is no such file", "check the name") from None
     except UnicodeDecodeError:
         raise Fault("it is no text", "the calibration's file: TOML, JSON, YAML, XML or .qca.txt") from None
-    except OSError as error:
-        raise Fault(str(error), "check the name and permissions") from None
     if not text.strip():
         raise Fault("the file is empty", "another copy of the file")
     return text

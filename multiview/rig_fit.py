@@ -150,8 +150,9 @@ def _cropped(camera: Camera, size: Size, crop: str) -> tuple[Camera | None, str]
         return None, ""
     matrix = np.array(camera.matrix, np.float64)
     matrix[:2, 2] -= CROPS[crop] * np.maximum(missing, 0)
-    side = {"right": "at right and below", "left": "at left and above", "symmetric": "at both sides"}[crop]
-    cut = f"{' and '.join(str(m) for m in missing if m > 0)} px are taken to be cut {side}" if missing.max() > 0 else ""
+    side = {"right": "at right or below", "left": "at left or above", "symmetric": "half at either side"}[crop]
+    parts = [f"{count} px of {axis}" for count, axis in zip(missing, ("width", "height"), strict=True) if count > 0]
+    cut = f"{' and '.join(parts)} are taken to be cut {side}" if parts else ""
     pad = "some px are taken to be padded at right and below" if missing.min() < 0 else ""
     return replace(camera, matrix=matrix, size=size), ", ".join(text for text in (cut, pad) if text)
 

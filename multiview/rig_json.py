@@ -34,7 +34,7 @@ def read(text: str) -> tuple[list[Camera], str | None]:
         raise Fault("it has no list of `cameras`", "Panoptic's calibration_*.json, or FreeMoCap's calibration")
     if cameras and all("extrinsics" in camera for camera in cameras):
         return [_freemocap(camera) for camera in cameras], "mm"
-    return [_panoptic(number, camera) for number, camera in enumerate(cameras)], data.get("unit", "cm")
+    return [_panoptic(number, camera) for number, camera in enumerate(cameras)], "cm"
 
 
 def _panoptic(number: int, table: dict[str, Any]) -> Camera:

@@ -40,6 +40,7 @@ class ClipStages:
             self.digest,
             version("detector", o.detector, chosen_class("detector", o.detector).weights),
             code_version(*CLIP, *PLAIN),
+            *(() if o.keypoints is None else (self.runner.detector.digest(self.path),)),
         )
         track_key = key(detect_key, o.tracker, code_version("trackers"))
         if (arrays := self.ledger.load("track", track_key)) is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from pipeline.choices import check, variants
@@ -22,6 +23,7 @@ class Options:
 
     out: Path = Path("outputs")
     detector: str = "blazepose"
+    keypoints: Path | None = None  # a folder of JSON files, or of folders, for a detector that reads its people
     tracker: str = "offline"
     lifter: str = "videopose3d"
     weights: Path | None = None  # of the lifter: a file in the place of its own
@@ -44,6 +46,11 @@ class Options:
             raise UsageError(f"unknown format {unknown[0]!r}", f"known: {', '.join(FORMATS)}")
         for kind in ("detector", "tracker", "lifter"):
             check(kind, getattr(self, kind), variants(kind))
+        from_files = import_module("detectors").FROM_FILES
+        if self.detector in from_files and self.keypoints is None:
+            raise UsageError(f"--detector {self.detector} reads keypoints from files", hint="--keypoints FOLDER")
+        if self.detector not in from_files and self.keypoints is not None:
+            raise UsageError(f"--detector {self.detector} finds keypoints itself", hint=f"--detector {from_files[0]}")
         if self.person not in PEOPLE and not re.fullmatch("[1-9][0-9]{0,8}", self.person):
             raise UsageError(f"unknown choice of person {self.person!r}", hint=f"{', '.join(PEOPLE)} or a number")
         for option, known in (("sync", SYNC), ("moving", MOVING)):

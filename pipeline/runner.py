@@ -44,7 +44,7 @@ def run(source: str | Path, progress: Progress | None = None, **options: Any) ->
     Raises:
         VideoposeError: with a message for the user, when the clip cannot be read, weights are missing and so on.
     """
-    for name in ("out", "weights"):
+    for name in ("out", "weights", "keypoints", "cameras"):
         if options.get(name) is not None:
             options[name] = Path(options[name])
     return Runner(Options(**options), progress).run(Path(source))
@@ -61,7 +61,9 @@ class Runner:
 
     @cached_property
     def detector(self) -> Any:
-        return chosen_class("detector", self.options.detector)()
+        keypoints = self.options.keypoints
+        made = chosen_class("detector", self.options.detector)
+        return made() if keypoints is None else made(keypoints=keypoints)
 
     @cached_property
     def tracker(self) -> Any:

@@ -118,6 +118,18 @@ SKELETONS: dict[str, Skeleton] = {
             "L.small_toe<L.ankle L.heel<L.ankle R.big_toe<R.ankle R.small_toe<R.ankle R.heel<R.ankle",
         ),
         _skeleton(
+            "body-25b",
+            _COCO + " neck<nose head_top<neck L.big_toe<L.ankle L.small_toe<L.ankle L.heel<L.ankle R.big_toe<R.ankle "
+            "R.small_toe<R.ankle R.heel<R.ankle",
+            _COCO_SIGMAS + " .079 .026 .079 .079 .079 .079 .079 .079",
+        ),
+        _skeleton(
+            "coco-18",  # OpenPose's
+            "nose<neck neck R.shoulder<neck R.elbow<R.shoulder R.wrist<R.elbow L.shoulder<neck L.elbow<L.shoulder "
+            "L.wrist<L.elbow R.hip<neck R.knee<R.hip R.ankle<R.knee L.hip<neck L.knee<L.hip L.ankle<L.knee R.eye<nose "
+            "L.eye<nose R.ear<R.eye L.ear<L.eye",
+        ),
+        _skeleton(
             "mpi-inf-3dhp-17",
             "head_top<head neck<spine R.shoulder<neck R.elbow<R.shoulder R.wrist<R.elbow L.shoulder<neck "
             "L.elbow<L.shoulder L.wrist<L.elbow R.hip<pelvis R.knee<R.hip R.ankle<R.knee L.hip<pelvis L.knee<L.hip "
@@ -164,9 +176,12 @@ def pick(values: Array, source: str, target: str) -> Array:
     return values[..., skeleton(source).index(*skeleton(target).joints), :]
 
 
-def body25_to_coco(keypoints: Array, scores: Array) -> tuple[Array, Array]:
-    """(...,25,2), (...,25) -> (...,17,2), (...,17). Eyes and ears scored below 0.2 take the nose's place."""
-    order = skeleton("body-25").index(*skeleton("coco-17").joints)
+OPENPOSE = ("body-25", "body-25b", "coco-18")
+
+
+def body25_to_coco(keypoints: Array, scores: Array, source: str = "body-25") -> tuple[Array, Array]:
+    """(...,J,2), (...,J) of `OPENPOSE` -> (...,17,2), (...,17). Eyes and ears below 0.2 take the nose's place."""
+    order = skeleton(source).index(*skeleton("coco-17").joints)
     points, marks = keypoints[..., order, :].copy(), scores[..., order].copy()
     for face in range(1, 5):
         weak = marks[..., face] < 0.2
@@ -225,6 +240,17 @@ def halpe_to_h36m(points: Array) -> Array:
     return np.stack([p[name] for name in skeleton("h36m-17").joints], axis=-2)
 
 
+def body25b_to_h36m(points: Array) -> Array:
+    """(...,25,C) -> (...,17,C): COCO's joints as `coco_to_h36m`, the head's own top.
+
+    Its neck is the upper one, about a quarter of the way to the head's top, so the thorax is between the shoulders.
+    """
+    out = coco_to_h36m(points[..., :17, :])
+    head = skeleton("h36m-17").index("head_top")[0]
+    out[..., head, :] = points[..., skeleton("body-25b").index("head_top")[0], :]
+    return out
+
+
 _MPI = [14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4]
 
 
@@ -253,24 +279,28 @@ def to_coco(points: Array, source: str) -> Array:
     Raises:
         ValueError: `source` lacks one of them; nothing is guessed.
     """
-    if source == "body-25":
-        xy, scores = body25_to_coco(points[..., :2], points[..., 2])
+    if source in OPENPOSE:
+        xy, scores = body25_to_coco(points[..., :2], points[..., 2], source)
         return np.concatenate([xy, scores[..., None]], axis=-1)
     return pick(points, source, "coco-17")
+
+
+_BY_FACE = ("halpe-26", "body-25b")  # their heads, too, come from the face in `coco_to_h36m_demo`
 
 
 def to_h36m(points: Array, source: str, demo: bool = False) -> Array:
     """Keypoints with scores (...,J,3), y down, of a detector's skeleton -> (...,17,3) of h36m-17.
 
-    What has Human3.6M's joints keeps them. Halpe and PoseTrack are converted as MotionBERT does; anything with COCO's
-    joints as MotionBERT does or, with `demo`, as the demos of MHFormer and MotionAGFormer do. NaN stays NaN.
+    What has Human3.6M's joints keeps them. Halpe and PoseTrack are converted as MotionBERT does, BODY_25B likewise;
+    anything with COCO's joints as MotionBERT does or, with `demo`, as the demos of MHFormer and MotionAGFormer do.
+    NaN stays NaN.
 
     Raises:
         ValueError: `source` has too few joints for that.
     """
     if set(skeleton("h36m-17").joints) <= set(skeleton(source).joints):
         return pick(points, source, "h36m-17")
-    if (source, "h36m-17") in CONVERSIONS and source != "coco-17" and not (demo and source == "halpe-26"):
+    if (source, "h36m-17") in CONVERSIONS and source != "coco-17" and not (demo and source in _BY_FACE):
         return CONVERSIONS[source, "h36m-17"](points)
     coco = to_coco(points, source)
     if not demo:
@@ -328,6 +358,7 @@ CONVERSIONS: dict[tuple[str, str], Callable[[Array], Array]] = {
     ("coco-17", "h36m-17"): coco_to_h36m,
     ("halpe-26", "h36m-17"): halpe_to_h36m,
     ("posetrack-17", "h36m-17"): posetrack_to_h36m,
+    ("body-25b", "h36m-17"): body25b_to_h36m,
     ("mpi-inf-3dhp-17", "h36m-17"): mpi_to_h36m,
     ("h36m-17", "mpi-inf-3dhp-17"): h36m_to_mpi,
     ("humaneva-15", "h36m-17"): humaneva_to_h36m,

@@ -5,7 +5,13 @@ import pytest
 from pipeline.choices import choose, chosen_class
 from pipeline.errors import UsageError
 
-NAMES = [("detector", "blazepose"), ("tracker", "offline"), ("lifter", "videopose3d"), ("lifter", "blazepose")]
+NAMES = [
+    ("detector", "blazepose"),
+    ("detector", "openpose"),
+    ("tracker", "offline"),
+    ("lifter", "videopose3d"),
+    ("lifter", "blazepose"),
+]
 NAMES += [("lifter", name) for name in ("rie", "pstmo", "pstmo-fast", "motionbert")]
 
 

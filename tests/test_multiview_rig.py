@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rigs import FISHEYE, RATIONAL, apart, ring
 
 from multiview.rig import FORMATS, load_rig, read_rig, write_all, write_rig
 from pipeline.errors import InputError, UsageError
-from tests.rigs import FISHEYE, RATIONAL, apart, ring
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 NO_FISHEYE = ("freemocap-json", "qualisys", "easymocap", "panoptic")

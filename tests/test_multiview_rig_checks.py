@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rigs import apart, extrinsics, posed, ring
 
 from multiview.rig import load_rig, write_rig
 from multiview.rig_camera import Fault
@@ -13,7 +14,6 @@ from multiview.rig_checks import check
 from multiview.rig_fit import turned
 from pipeline.errors import InputError
 from studio.cameras import look_at
-from tests.rigs import apart, extrinsics, posed, ring
 
 FLIP = np.diag([1.0, -1, -1])
 

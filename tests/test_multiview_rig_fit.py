@@ -5,11 +5,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from rigs import BEND, FISHEYE, points, ring
 
 from multiview.cameras import project
 from multiview.rig_fit import TURNS, fit_rig, turned
 from pipeline.errors import InputError, UsageError
-from tests.rigs import BEND, FISHEYE, points, ring
 
 SIZE = (1280, 720)
 
