@@ -34,22 +34,24 @@ class Completed:
 def converted(found: Triangulated, convert: Callable[[Array], Array]) -> Triangulated:
     """The joints of another skeleton. `convert` is linear: (...,J,C) -> (...,K,C), as in `pipeline.skeletons`.
 
-    What a new joint is made of must be known; its score is that of the least sure part.
+    What a new joint is made of must be known; its score is that of the least sure part. A joint that it gives NaN for is
+    made of nothing: unknown.
     """
     mix = convert(np.eye(found.points.shape[1]))  # (K,J)
+    nothing, mix = ~np.isfinite(mix).all(-1), np.nan_to_num(mix)
     part = np.abs(mix) > 1e-9
 
     def worst(values: Array, empty: float = 0.0) -> Array:
         return np.where(part, values[..., None, :], np.inf).min(-1) if values.dtype != bool else ~(
             ~values[..., None, :] & part).any(-1)  # fmt: skip
 
-    unknown = (~np.isfinite(found.points).all(-1)[:, None] & part).any(-1)
+    unknown = (~np.isfinite(found.points).all(-1)[:, None] & part).any(-1) | nothing
     points = np.einsum("kj,tjc->tkc", mix, np.nan_to_num(found.points))
     covariance = np.einsum("kj,tjab->tkab", mix**2, np.nan_to_num(found.covariance))
-    used = worst(found.used)
+    used = worst(found.used) & ~nothing
     return Triangulated(
         np.where(unknown[..., None], np.nan, points),
-        worst(found.scores),
+        np.where(unknown, 0.0, worst(found.scores)),
         np.where(unknown, 0, worst(found.views.astype(float))).astype(int),
         used,
         np.where(unknown, np.nan, np.where(part, np.nan_to_num(found.error_px)[:, None], 0.0).max(-1)),

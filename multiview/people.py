@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.results import Array, Motion3D, Track2D
-from pipeline.skeletons import skeleton
+from pipeline.skeletons import CONVERSIONS, pick, skeleton, to_lift
 
 BODY = "h36m-23"  # of the lifted poses
 
@@ -84,6 +84,26 @@ def _put(out: PersonViews, view: int, track: Track2D, motion: Motion3D, rows: Ar
     out.poses[view, at, :joints], out.pose_scores[view, at, :joints] = motion.joints[rows], motion.scores[rows]
     if motion.contacts is not None:
         out.contacts[view, at] = motion.contacts[rows]
+
+
+def to_body(points: Array, source: str) -> Array:
+    """Joints (...,J,C) of a detector's skeleton -> (...,23,C) of h36m-23, NaN where it has nothing for a joint.
+
+    Linear, so that it may be done in the pictures or in space.
+
+    Raises:
+        ValueError: `source` lacks joints of Human3.6M.
+    """
+    if (source, BODY) in CONVERSIONS:
+        return CONVERSIONS[source, BODY](points)
+    if set(skeleton("h36m-17").joints) <= set(skeleton(source).joints):
+        first = pick(points, source, "h36m-17")
+    elif (source, "h36m-17") in CONVERSIONS:
+        first = CONVERSIONS[source, "h36m-17"](points)
+    else:
+        first = CONVERSIONS["coco-17", "h36m-17"](pick(points, source, "coco-17"))
+    rest = skeleton("lift-26").index(*skeleton(BODY).joints[17:])
+    return np.concatenate([first, to_lift(points, source)[..., rest, :]], axis=-2)
 
 
 def as_track(person: PersonViews, view: int, number: int) -> Track2D:

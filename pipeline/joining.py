@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from pipeline.errors import InputError
 from pipeline.options import Options
 from pipeline.report import KEPT
 from pipeline.results import Array, Camera, Motion3D, Track2D
-from pipeline.skeletons import CONVERSIONS, skeleton
+from pipeline.skeletons import skeleton
 
 if TYPE_CHECKING:
     from multiview.people import Owners, PersonViews
@@ -202,16 +203,14 @@ def _moves(one: Seen, count: int = 8, apart_s: float = 0.25, width: int = 480) -
 def _motion(number: int, person: PersonViews, cameras: list[Camera], times: Array) -> Motion3D | None:
     """A person in the cameras' world; None where no two views agree on any joint."""
     from multiview.known import reconstruct
-    from multiview.people import touching
+    from multiview.people import to_body, touching
 
     if not (person.seen.sum(axis=0) > 1).any():
         return None
-    name, convert = next((to, f) for to in (BODY, "h36m-17") if (f := CONVERSIONS.get((person.skeleton, to))))
-    joints = len(skeleton(name))
     try:
         whole = reconstruct(
-            cameras, person.keypoints, person.scores, times, skeleton(person.skeleton), skeleton(name), convert,
-            person.poses[:, :, :joints], person.pose_scores[:, :, :joints],
+            cameras, person.keypoints, person.scores, times, skeleton(person.skeleton), skeleton(BODY),
+            partial(to_body, source=person.skeleton), person.poses, person.pose_scores,
         )  # fmt: skip
     except ValueError:
         return None
@@ -220,7 +219,7 @@ def _motion(number: int, person: PersonViews, cameras: list[Camera], times: Arra
     points = whole.motion.points[frames].astype(np.float32)
     contacts = touching(person)
     return Motion3D(
-        number, name, "world", frames, points, whole.motion.scores[frames].astype(np.float32), points[:, 0],
+        number, BODY, "world", frames, points, whole.motion.scores[frames].astype(np.float32), points[:, 0],
         person.observed.any(axis=0)[frames], None if contacts is None else contacts[frames],
     )  # fmt: skip
 

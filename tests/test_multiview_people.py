@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from multiview.people import as_track, gather, touching
+from multiview.people import as_track, gather, to_body, touching
 from pipeline.results import Motion3D, Track2D
+from pipeline.skeletons import skeleton
 
 
 def frames(*span):
@@ -70,3 +71,17 @@ def test_keypoints_of_two_skeletons_are_refused():
     tracks[1][0] = track(4, 6, 300, "h36m-17")
     with pytest.raises(ValueError, match="2 skeletons"):
         gather(owned([[0] * 10, [1] * 10], [[0] * 6]), 0, tracks, motions, 12)
+
+
+@pytest.mark.parametrize("name", ["blazepose-33", "coco-17", "halpe-26", "body-25", "body-25b", "h36m-17"])
+def test_every_detectors_joints_become_the_body(name):
+    points = np.random.default_rng(0).normal(size=(2, len(skeleton(name)), 3))
+    body = to_body(points, name)
+    assert body.shape == (2, 23, 3) and np.isfinite(body[:, :17]).all()
+    names, ours = skeleton(name).joints, skeleton("h36m-23").joints
+    for joint in ("left_wrist", "right_knee", *(n for n in ours[17:] if n in names)):
+        np.testing.assert_allclose(body[:, ours.index(joint)], points[:, names.index(joint)])
+    if name == "coco-17":
+        assert np.isnan(body[:, 17:]).all()
+    linear = np.einsum("kj,tjc->tkc", np.nan_to_num(to_body(np.eye(len(names)), name)), points)
+    np.testing.assert_allclose(linear, np.nan_to_num(body), atol=1e-12)
