@@ -32,7 +32,7 @@ def pelvis_paths(flat: Array, weights: Array, pose: Array) -> Array:
     place = _solved(rows, right, w)
     for _ in range(3):  # robust: a wrong arm must not pull the body
         miss = np.linalg.norm((rows @ place[..., None, :, None])[..., 0] - right, axis=-1)
-        middle = np.nanmedian(np.where(w > 0, miss, np.nan), axis=-1, keepdims=True) if miss.size else miss
+        middle = np.median(np.where(w > 0, miss, 0.0), axis=-1, keepdims=True)
         place = _solved(rows, right, w / (1 + (miss / np.maximum(2 * middle, 1e-4)) ** 2))
     good = (known.sum(-1) >= 4) & (place[..., 2] > 0)
     return np.where(good[..., None], place, np.nan)
@@ -41,7 +41,7 @@ def pelvis_paths(flat: Array, weights: Array, pose: Array) -> Array:
 def _solved(rows: Array, right: Array, weights: Array) -> Array:
     normal = np.einsum("...jka,...j,...jkb->...ab", rows, weights, rows) + 1e-9 * np.eye(3)
     pull = np.einsum("...jka,...j,...jk->...a", rows, weights, right)
-    return np.linalg.solve(np.nan_to_num(normal), np.nan_to_num(pull)[..., None])[..., 0]
+    return np.linalg.solve(normal, pull[..., None])[..., 0]
 
 
 def camera_centres(paths: Array, rotations: Array, moving: Array, reference: int = 0) -> Array:

@@ -1,4 +1,4 @@
-"""The people's keypoints as the bundle adjustment takes them: on straight rays, in the order of lift-26, on shifted clocks."""
+"""The people's keypoints as the bundle adjustment takes them: on straight rays, as lift-26, on shifted clocks."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def put_sides_right(seen: Sightings, state: State) -> tuple[Sightings, Array]:
     Returns:
         The sightings, and (V,F) bool: which were changed.
     """
-    people, moments, joints, _ = state.points.shape
+    people, moments = state.points.shape[:2]
     views = len(state.log_focal)
     mirror = np.array(LIFT.mirror)
     focal = seen.focal * np.exp(state.log_focal[seen.view])

@@ -135,7 +135,7 @@ def bone_prior(bodies: Array) -> tuple[Array, Array]:
     out, known = np.full((people, kinds), np.log(FACE_M)), np.zeros((people, kinds), bool)
     for person in range(people):
         for kind in range(kinds):
-            values = length[person][:, KINDS == kind]
+            values = length[person][:, kind == KINDS]
             if np.isfinite(values).any():
                 out[person, kind], known[person, kind] = np.log(max(np.nanmedian(values), 1e-3)), True
     return out, known
