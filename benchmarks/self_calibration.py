@@ -145,8 +145,10 @@ def _of(person: PersonViews, views: list[int]) -> PersonViews:
     return replace(person, **chosen)
 
 
-def filmed(motions: Sequence[Motion], paths: Sequence[CameraPath], seconds: float, seed: int,
-           shifts: Sequence[float] = (), noise_px: float = NOISE_PX) -> tuple[list[PersonViews], list[Camera], Array, Array]:  # fmt: skip
+def filmed(
+    motions: Sequence[Motion], paths: Sequence[CameraPath], seconds: float, seed: int, shifts: Sequence[float] = (),
+    noise_px: float = NOISE_PX,
+) -> tuple[list[PersonViews], list[Camera], Array, Array]:  # fmt: skip
     """Actors before cameras: 2D with noise, lifted; guessed cameras, times (T,) s, truth (A,T,23,3) m.
 
     Args:

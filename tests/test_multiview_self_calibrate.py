@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from people import H36M, walker
+from people import H36M
 from rigs import circling, guessed, ring, seen_by
+from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
 from multiview import people_terms as terms
@@ -41,7 +42,7 @@ def p_mpjpe(ours, truth):
 
 
 def test_two_cameras_and_a_walker():
-    times, joints = circling(seconds=8.0)
+    times, joints = circling(seconds=6.0)
     cameras = ring((0, 75), fov=52)
     person = seen_by(joints, cameras, times)
     result = self_calibrate([person], guessed(2), times)
@@ -52,26 +53,21 @@ def test_two_cameras_and_a_walker():
     assert off.max() < 0.04 and (off < 4 * result.uncertainty.focal).all()
     assert p_mpjpe(result.joints[0], joints) < 0.6 * p_mpjpe(result.fused.joints[0], joints)
     assert result.warnings == ()
-    np.testing.assert_allclose(result.reprojection_px, 2.0, atol=1.0)
+    assert ((result.reprojection_px > 0.5) & (result.reprojection_px < 2.4)).all()  # noise of 2 px: median 2.4
 
 
 def test_clocks_that_are_fractions_of_a_frame_apart():
-    times = np.arange(60) / 15
+    fine, joints = circling(seconds=6.0, fps=60.0)
+    times = 1.0 + np.arange(60) / 15
     shifts = np.array([0.0, 0.4, -0.3]) / 15
-    person = seen_by(
-        lambda t: walker(lambda u: np.stack([np.cos(u), np.sin(u)], -1), t)[0],
-        ring((0, 100, 200)),
-        times,
-        noise_px=1.0,
-        shifts=shifts,
-    )
+    person = seen_by(CubicSpline(fine, joints), ring((0, 100, 200)), times, noise_px=1.0, shifts=shifts)
     result = self_calibrate([person], guessed(3), times)
     np.testing.assert_allclose(result.offsets, -shifts, atol=0.003)
     np.testing.assert_allclose([c.offset_s for c in result.cameras], shifts, atol=0.003)
 
 
 def test_a_given_height_scales_everything():
-    times, joints = circling(seconds=3.0)
+    times, joints = circling(seconds=1.5)
     person, rig = seen_by(joints, ring((0, 90)), times, noise_px=0.5), guessed(2)
     plain, tall = self_calibrate([person], rig, times), self_calibrate([person], rig, times, height_m=1.87)
     np.testing.assert_allclose(tall.joints, 1.1 * plain.joints, rtol=1e-6)
@@ -107,7 +103,7 @@ def test_two_people_one_of_whom_a_view_never_sees():
 
 
 def test_a_camera_that_moves():
-    times, joints = circling(seconds=4.0)
+    times, joints = circling(seconds=2.5)
     still, first = ring((0, 90))
     poses = []
     for t in times:
@@ -125,7 +121,7 @@ def test_a_camera_that_moves():
     assert result.cameras[1].camera_to_world.shape == (len(times), 4, 4)
     turns = np.swapaxes(path.camera_to_world[:, :3, :3], 1, 2) @ still.camera_to_world[:3, :3]
     found = np.swapaxes(result.cameras[1].camera_to_world[:, :3, :3], 1, 2) @ result.cameras[0].camera_to_world[:3, :3]
-    assert np.degrees(angle_between(turns, found)).mean() < 1
+    assert np.degrees(angle_between(turns, found)).mean() < 2
     assert p_mpjpe(result.joints[0], joints) < 0.025
 
 
@@ -165,10 +161,10 @@ def test_pelvis_paths_are_exact_without_noise():
 
 
 def state(rng, people=2, moments=4, joints=5):
-    return terms.State(
-        rng.normal(0, 0.5, (people, moments, joints, 3)) + (0, 0, 5), Rotation.from_rotvec(rng.normal(0, 0.2, (6, 3))).as_matrix(), rng.normal(0, 0.3, (6, 3)),
-        rng.normal(0, 0.1, 3), rng.normal(0, 0.01, 3), rng.normal(-1, 0.1, (people, 2)),
-    )  # fmt: skip
+    points = rng.normal(0, 0.5, (people, moments, joints, 3)) + np.array([0, 0, 5.0])
+    turns, centres = Rotation.from_rotvec(rng.normal(0, 0.2, (6, 3))).as_matrix(), rng.normal(0, 0.3, (6, 3))
+    focal, offsets, bones = rng.normal(0, 0.1, 3), rng.normal(0, 0.01, 3), rng.normal(-1, 0.1, (people, 2))
+    return terms.State(points, turns, centres, focal, offsets, bones)
 
 
 def blocks(given, rng_seed=3):
