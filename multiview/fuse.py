@@ -20,6 +20,7 @@ studio actors (`python -m benchmarks.self_calibration lifting`); with real detec
 WIDTH = 3.0  # standard deviations from which on a view's joint loses belief
 WINDOW_S = 0.35  # of a moving camera's rotation
 ROUNDS = 12
+ENOUGH = 1500  # moments for the turns of cameras that stand still; all would fill the memory of a long clip
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,19 @@ def fuse(poses: Array, scores: Array, times: Array, moving: Array | None = None,
     poses = np.where(known[..., None], poses, 0.0)
     moving = np.zeros(poses.shape[1], bool) if moving is None else np.asarray(moving, bool)
     information = _information(poses, sight)
-    turns = _first_turns(poses, weights, times, moving)
-    scales = np.ones(len(moving))
-    belief = weights
+    times = np.asarray(times, np.float64)
+    chosen = np.arange(len(times))
+    if not moving.any():  # one turn for all moments needs not all of them
+        chosen = np.unique(np.linspace(0, len(times) - 1, min(len(times), ENOUGH)).round().astype(int))
+    turns, scales = _agree(poses[:, :, chosen], weights[:, :, chosen], information[:, :, chosen], times[chosen], moving)
+    if not moving.any():
+        turns = np.broadcast_to(turns[:, :1], (len(moving), len(times), 3, 3))
+    return _result(poses, scales, turns, information, weights, known, moving)
+
+
+def _agree(poses: Array, weights: Array, information: Array, times: Array, moving: Array) -> tuple[Array, Array]:
+    """Turns (V,T,3,3) to view 0's axes and scales (V,): by turns the average of all views, and each view onto it."""
+    turns, scales, belief = _first_turns(poses, weights, times, moving), np.ones(len(moving)), weights
     for _ in range(ROUNDS):
         turned = _turned(turns, poses) * scales[:, None, None, None]
         inverse = _in_common(turns, information)
@@ -64,8 +75,7 @@ def fuse(poses: Array, scores: Array, times: Array, moving: Array | None = None,
         belief = weights * _beliefs(turned - fused[:, None], inverse)
         turns = _better(turns, turned, fused, inverse, belief, times, moving)
         scales = _scales(turned, fused, belief) * scales
-    turns = np.swapaxes(turns[:1], -1, -2) @ turns
-    return _result(poses, scales, turns, information, weights, known, moving)
+    return np.swapaxes(turns[:1], -1, -2) @ turns, scales
 
 
 def _information(poses: Array, sight: Array | None) -> Array:
