@@ -11,14 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiview.procrustes import align, believed, blurred, cross_matrix, exponential, nearest_rotation
+from multiview.procrustes import believed, blurred, cross_matrix, exponential, nearest_rotation
 from pipeline.results import Array
 
-ACROSS_M, ALONG_M = 0.032, 0.075
-"""Standard deviations of a lifted joint across and along the line of sight, see benchmarks/self_calibration.py."""
+ACROSS_M, ALONG_M = 0.032, 0.095
+"""Standard deviations of a lifted joint across and along the line of sight: three times as far off along it with
+studio actors (`python -m benchmarks.self_calibration lifting`); with real detections everything is twice as far off."""
 WIDTH = 3.0  # standard deviations from which on a view's joint loses belief
 WINDOW_S = 0.35  # of a moving camera's rotation
 ROUNDS = 12
+ENOUGH = 1500  # moments for the turns of cameras that stand still; all would fill the memory of a long clip
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,19 @@ def fuse(poses: Array, scores: Array, times: Array, moving: Array | None = None,
     poses = np.where(known[..., None], poses, 0.0)
     moving = np.zeros(poses.shape[1], bool) if moving is None else np.asarray(moving, bool)
     information = _information(poses, sight)
-    turns = _first_turns(poses, weights, times, moving)
-    scales = np.ones(len(moving))
-    belief = weights
+    times = np.asarray(times, np.float64)
+    chosen = np.arange(len(times))
+    if not moving.any():  # one turn for all moments needs not all of them
+        chosen = np.unique(np.linspace(0, len(times) - 1, min(len(times), ENOUGH)).round().astype(int))
+    turns, scales = _agree(poses[:, :, chosen], weights[:, :, chosen], information[:, :, chosen], times[chosen], moving)
+    if not moving.any():
+        turns = np.broadcast_to(turns[:, :1], (len(moving), len(times), 3, 3))
+    return _result(poses, scales, turns, information, weights, known, moving)
+
+
+def _agree(poses: Array, weights: Array, information: Array, times: Array, moving: Array) -> tuple[Array, Array]:
+    """Turns (V,T,3,3) to view 0's axes and scales (V,): by turns the average of all views, and each view onto it."""
+    turns, scales, belief = _first_turns(poses, weights, times, moving), np.ones(len(moving)), weights
     for _ in range(ROUNDS):
         turned = _turned(turns, poses) * scales[:, None, None, None]
         inverse = _in_common(turns, information)
@@ -63,8 +75,7 @@ def fuse(poses: Array, scores: Array, times: Array, moving: Array | None = None,
         belief = weights * _beliefs(turned - fused[:, None], inverse)
         turns = _better(turns, turned, fused, inverse, belief, times, moving)
         scales = _scales(turned, fused, belief) * scales
-    turns = np.swapaxes(turns[:1], -1, -2) @ turns
-    return _result(poses, scales, turns, information, weights, known, moving)
+    return np.swapaxes(turns[:1], -1, -2) @ turns, scales
 
 
 def _information(poses: Array, sight: Array | None) -> Array:
@@ -183,10 +194,19 @@ def _result(
         belief = weights * _beliefs(turned - fused[:, None], inverse)
     miss = np.where(weights > 0, np.linalg.norm(turned - fused[:, None], axis=-1), np.nan)
     fit = np.sqrt(np.nanmean(miss**2, axis=(0, 2, 3)))
-    spread = np.sqrt(np.trace(covariance, axis1=-2, axis2=-1))
+    spread = np.sqrt(np.trace(covariance, axis1=-2, axis2=-1)) * _disagreement(turned - fused[:, None], inverse, belief)
     spread = np.where(np.isfinite(fused).all(-1), spread, np.nan)
     spread[..., 0] = 0.0
     rotations = np.swapaxes(turns, -1, -2)
     if not moving.any():
         rotations = rotations[:, 0]
     return Fused(fused, spread, rotations, scales, belief, fit)
+
+
+def _disagreement(miss: Array, inverse: Array, belief: Array) -> Array:
+    """(K,): how many times as far as assumed the views lie from each other; 1 where one view alone knows a joint."""
+    far = np.einsum("pvtki,pvtij,pvtkj,pvtk->k", np.nan_to_num(miss), inverse, np.nan_to_num(miss), belief)
+    total = belief.sum(1)
+    alone = (belief**2).sum(1) / np.maximum(total, 1e-9)  # of V equal views the mean swallows one
+    free = 3 * (total - alone).sum((0, 1))
+    return np.sqrt(np.where(free > 1e-6, far / np.maximum(free, 1e-6), 1.0))

@@ -32,7 +32,7 @@ def pelvis_paths(flat: Array, weights: Array, pose: Array) -> Array:
     place = _solved(rows, right, w)
     for _ in range(3):  # robust: a wrong arm must not pull the body
         miss = np.linalg.norm((rows @ place[..., None, :, None])[..., 0] - right, axis=-1)
-        middle = np.nanmedian(np.where(w > 0, miss, np.nan), axis=-1, keepdims=True) if miss.size else miss
+        middle = np.median(np.where(w > 0, miss, 0.0), axis=-1, keepdims=True)
         place = _solved(rows, right, w / (1 + (miss / np.maximum(2 * middle, 1e-4)) ** 2))
     good = (known.sum(-1) >= 4) & (place[..., 2] > 0)
     return np.where(good[..., None], place, np.nan)
@@ -41,7 +41,7 @@ def pelvis_paths(flat: Array, weights: Array, pose: Array) -> Array:
 def _solved(rows: Array, right: Array, weights: Array) -> Array:
     normal = np.einsum("...jka,...j,...jkb->...ab", rows, weights, rows) + 1e-9 * np.eye(3)
     pull = np.einsum("...jka,...j,...jk->...a", rows, weights, right)
-    return np.linalg.solve(np.nan_to_num(normal), np.nan_to_num(pull)[..., None])[..., 0]
+    return np.linalg.solve(normal, pull[..., None])[..., 0]
 
 
 def camera_centres(paths: Array, rotations: Array, moving: Array, reference: int = 0) -> Array:
@@ -63,7 +63,7 @@ def camera_centres(paths: Array, rotations: Array, moving: Array, reference: int
     centres[reference] = 0.0
     left = set(range(len(moving))) - {reference}
     while left:
-        person = mean_known(centres[None] + away, 1)
+        person = middle_known(centres[None] + away, 1)
         offers = {v: person - away[:, v] for v in left}
         view = max(sorted(left), key=lambda v: int(np.isfinite(offers[v]).all(-1).sum()))
         offer = offers[view]
@@ -75,6 +75,16 @@ def camera_centres(paths: Array, rotations: Array, moving: Array, reference: int
         else:
             centres[view] = np.nanmedian(offer.reshape(-1, 3), axis=0)
     return centres
+
+
+def middle_known(values: Array, axis: int) -> Array:
+    """The median of what is known: one view that takes left for right places a person wrongly."""
+    filled = np.sort(np.where(np.isfinite(values), values, np.inf), axis=axis)
+    count = np.isfinite(values).sum(axis, keepdims=True)
+    low, high = np.maximum(count - 1, 0) // 2, count // 2
+    high = np.minimum(high, np.maximum(count - 1, 0))
+    both = np.take_along_axis(filled, low, axis) + np.take_along_axis(filled, high, axis)
+    return np.where(count > 0, both / 2, np.nan).squeeze(axis)
 
 
 def mean_known(values: Array, axis: int) -> Array:

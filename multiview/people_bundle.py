@@ -1,7 +1,8 @@
 """Bundle adjustment over cameras, joints and bones: Levenberg and Marquardt's method on sparse normal equations.
 
 The terms are in `multiview/people_terms.py`. Points of one moment are tied to each other by bones, so the usual
-elimination of points one by one does not apply; moments are eliminated instead (`multiview/arrow.py`). Keypoints and lifted shapes count with Cauchy's weights, renewed in every round.
+elimination of points one by one does not apply; moments are eliminated instead (`multiview/arrow.py`). Keypoints and
+lifted shapes count with Cauchy's weights, renewed in every round.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ SHAPE_M = 0.12  # how right the lifted bones are, as a weak prior
 BONE_PRIOR = 0.08  # of the logarithm of a bone's length about the lifted one
 UNKNOWN_BONE = 0.5
 NEIGHBOURS_S = 0.5  # moments of a moving camera further apart than that say nothing about each other
-TURN_RATE, MOVE_RATE = 6.0, 4.0  # rad/s^2 and m/s^2 of a camera in a hand
+TURN_RATE, MOVE_RATE = 2.0, 2.0  # rad/s^2 and m/s^2 of a camera in a hand
 TOLERANCE = 3e-4  # relative fall of the cost that ends the search
 RAYLEIGH = np.sqrt(2 * np.log(2))  # the median distance in the plane, in standard deviations of a coordinate
 LEAST_PX = 0.3

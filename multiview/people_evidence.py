@@ -1,4 +1,4 @@
-"""The people's keypoints as the bundle adjustment takes them: on straight rays, in the order of lift-26, on shifted clocks."""
+"""The people's keypoints as the bundle adjustment takes them: on straight rays, as lift-26, on shifted clocks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pipeline.skeletons import skeleton, to_lift
 
 LIFT = skeleton("lift-26")
 LEAST_SCORE = 0.1
+REACH = 0.5  # frames
 _SIDES = [
     [i for i, name in enumerate(LIFT.joints) if name.partition("_")[2] in parts]
     for parts in (("ear",), ("shoulder", "elbow", "wrist", "hand"), ("hip", "knee", "ankle", "heel", "toe"))
@@ -50,14 +51,17 @@ def gather(keypoints: Array, scores: Array, name: str, cameras: Sequence[Camera]
 
 
 def keypoints_at(evidence: Evidence, offsets: Array) -> Evidence:
-    """The evidence with every view's clock moved: at time t the keypoints of t + offset, interpolated."""
+    """The evidence with every view's clock moved: at time t the keypoints of t + offset, interpolated.
+
+    At the ends it reaches half a frame beyond them, so that a small offset costs no frame.
+    """
     times, pixels, scores = evidence.times, evidence.pixels.copy(), evidence.scores.copy()
     for view, offset in enumerate(offsets):
         if abs(offset) < 1e-6 or len(times) < 2:
             continue
         low = np.clip(np.searchsorted(times, times + offset, side="right") - 1, 0, len(times) - 2)
         part = (times + offset - times[low]) / (times[low + 1] - times[low])
-        inside = ((part >= -1e-9) & (part <= 1 + 1e-9))[:, None]
+        inside = ((part >= -REACH) & (part <= 1 + REACH))[:, None]
         a, b = evidence.pixels[:, view, low], evidence.pixels[:, view, low + 1]
         pixels[:, view] = a + part[:, None, None] * (b - a)
         ends = np.minimum(evidence.scores[:, view, low], evidence.scores[:, view, low + 1])
@@ -99,7 +103,7 @@ def put_sides_right(seen: Sightings, state: State) -> tuple[Sightings, Array]:
     Returns:
         The sightings, and (V,F) bool: which were changed.
     """
-    people, moments, joints, _ = state.points.shape
+    people, moments = state.points.shape[:2]
     views = len(state.log_focal)
     mirror = np.array(LIFT.mirror)
     focal = seen.focal * np.exp(state.log_focal[seen.view])

@@ -15,6 +15,7 @@ from pipeline.results import Array
 
 AT_ONCE = 256  # people times moments: 12 MB of normal equations
 ROUNDS = 8
+LOOSE_M = 0.04  # how far the lifted pose may be off where it judges sides
 
 
 def refined(rig: Guess, state: State, poses: Array, moments: Array) -> Guess:
@@ -63,10 +64,10 @@ def _piece(
         problem, seen=seen, times=evidence.times[moments], poses=poses, moving=np.zeros(views, bool),
         wanted=lifted_bones(rig.bodies[:, moments]), order=np.arange(state.points.size), border=0,
     )  # fmt: skip
-    for turn in range(2):
-        told = replace(told, seen=replace(told.seen, sigma=relative * pixels_per_metre(state, told.seen)))
-        if turn:
-            told = replace(told, seen=put_sides_right(told.seen, state)[0])
+    for coarse in (True, False):  # sides first against the lifted pose: keypoints that are wrong pull the points along
+        size = pixels_per_metre(state, told.seen)
+        loose = replace(told.seen, sigma=max(relative, LOOSE_M) * size if coarse else relative * size)
+        told = replace(told, seen=replace(put_sides_right(loose, state)[0], sigma=relative * size))
         done = solve(told, state, ROUNDS)
         state = done.state
     variances = done.factor.block_variances().reshape(*state.points.shape)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multiview.fuse import Fused
-from multiview.layout import camera_centres, mean_known, pelvis_paths
+from multiview.layout import camera_centres, middle_known, pelvis_paths
 from multiview.people_bundle import Problem
 from multiview.people_evidence import Evidence
 from multiview.people_terms import Sightings, State
@@ -22,6 +22,7 @@ IN_BODY = [BODY.joints.index(name) if name in BODY.joints else -1 for name in LI
 FACE_M = 0.12  # from the nose to an ear and to the neck, where lifted poses have none
 OFFSET_SIGMA_S = 0.05
 MOVING_STEP_S = 0.06  # a moving camera's poses are found at moments no closer than that
+MOST_MOVING = 240  # moments with moving cameras: what they share fills a dense matrix; 14 s at the full rate
 TOGETHER = 4  # joints that two views must know of a person at a moment that counts
 
 
@@ -54,7 +55,7 @@ def guess(evidence: Evidence, fused: Fused, moving: Array) -> Guess:
     inside = np.einsum("vtij,ptkj->pvtki", turns, bodies)
     paths = pelvis_paths(evidence.flat, evidence.scores, inside)
     centres = camera_centres(paths, turns, moving, reference)
-    pelvis = mean_known(centres[None] + np.einsum("vtji,pvtj->pvti", turns, paths), 1)
+    pelvis = middle_known(centres[None] + np.einsum("vtji,pvtj->pvti", turns, paths), 1)
     return Guess(reference, moving, turns, centres, pelvis[:, :, None] + bodies, bodies)
 
 
@@ -67,6 +68,8 @@ def _in_lift(joints: Array) -> Array:
 def choose_moments(evidence: Evidence, moving: Array, most: int) -> Array:
     """(F,) indices into the times, even over those in which two views see somebody together.
 
+    With moving cameras all of them, thinned to MOVING_STEP_S, and further where the clip is long.
+
     Raises:
         ValueError: there are none.
     """
@@ -75,8 +78,8 @@ def choose_moments(evidence: Evidence, moving: Array, most: int) -> Array:
     if not len(good):
         raise ValueError("at no moment two views see the same person")
     if moving.any():
-        good = _apart(good, evidence.times, MOVING_STEP_S)
-        return good
+        span = float(evidence.times[good[-1]] - evidence.times[good[0]])
+        return _apart(good, evidence.times, max(MOVING_STEP_S, span / MOST_MOVING))
     return good[np.unique(np.linspace(0, len(good) - 1, min(most, len(good))).round().astype(int))]
 
 
@@ -135,7 +138,7 @@ def bone_prior(bodies: Array) -> tuple[Array, Array]:
     out, known = np.full((people, kinds), np.log(FACE_M)), np.zeros((people, kinds), bool)
     for person in range(people):
         for kind in range(kinds):
-            values = length[person][:, KINDS == kind]
+            values = length[person][:, kind == KINDS]
             if np.isfinite(values).any():
                 out[person, kind], known[person, kind] = np.log(max(np.nanmedian(values), 1e-3)), True
     return out, known

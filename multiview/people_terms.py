@@ -1,8 +1,8 @@
 """What people say about cameras: the residuals of the bundle adjustment, each with its sparse Jacobian.
 
-The state is one vector: points (P,F,J,3), turns and centres of N camera poses, the logarithms of V focal lengths, V time
-offsets, the logarithms of P x B bone lengths. A still camera has one pose, a moving one has one per moment F. Turns are
-changed from the left: `R <- exp(w) R`. A term is a block of residuals divided by their standard deviations.
+The state is one vector: points (P,F,J,3), turns and centres of N camera poses, the logarithms of V focal lengths, V
+time offsets, the logarithms of P x B bone lengths. A still camera has one pose, a moving one has one per moment F.
+Turns are changed from the left: `R <- exp(w) R`. A term is a block of residuals over their standard deviations.
 """
 
 from __future__ import annotations
@@ -176,18 +176,6 @@ def shape(state: State, pairs: Array, wanted: Array, sigma: Array) -> Block:
     columns = np.stack([_triple(ends[0]), _triple(ends[1])], axis=-1)
     entries = np.broadcast_to(np.array([-1.0, 1.0]), columns.shape) / spread[..., None]
     return _block((way - wanted[p, f, b]) / spread, columns, entries)
-
-
-def smooth_points(state: State, times: Array, sigma: float, longest_s: float) -> Block:
-    """Accelerations of all points are 0 within `sigma` m/s^2, over three moments that are near each other."""
-    people, _, joints, _ = state.points.shape
-    which, weights = _second_difference(times, longest_s)
-    p, i, j = (grid.ravel() for grid in np.meshgrid(range(people), range(len(which)), range(joints), indexing="ij"))
-    points = np.stack([_point(state, p, which[i, side], j) for side in range(3)], axis=-1)
-    way = np.einsum("mski,ms->mi", state.points.reshape(-1, 3)[points][:, :, None], weights[i])
-    columns = np.stack([_triple(points[:, side]) for side in range(3)], axis=-1)
-    entries = np.broadcast_to(weights[i][:, None], columns.shape) / sigma
-    return _block(way / sigma, columns, entries)
 
 
 def smooth_cameras(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiview.arrow import Arrow
 from multiview.people_bundle import Problem, Solution
 from multiview.people_terms import reprojection_miss
 from pipeline.results import Array
@@ -33,14 +32,14 @@ def measure(problem: Problem, solution: Solution) -> Uncertainty:
     """From the inverse of the normal equations at the solution."""
     state, views = solution.state, len(problem.poses)
     factor = persistence(problem, solution)
-    starts, width = state.starts, len(problem.order)
+    starts, inner = state.starts, len(problem.order) - problem.border
     place = np.full(starts[-1], -1)
-    place[problem.order] = np.arange(width)
+    place[problem.order[inner:]] = np.arange(problem.border)
+    variances = np.maximum(np.diag(solution.factor.shared_covariance()), 0.0)
 
     def sigma(columns: Array) -> float:
         inside = place[columns]
-        inside = inside[inside >= 0]
-        return factor * float(np.sqrt(_variances(solution.factor, inside, width).sum())) if len(inside) else 0.0
+        return factor * float(np.sqrt(variances[inside[inside >= 0]].sum()))
 
     middle = problem.poses[:, problem.poses.shape[1] // 2]
     triple = np.arange(3)
@@ -51,12 +50,6 @@ def measure(problem: Problem, solution: Solution) -> Uncertainty:
         np.array([sigma(np.array([starts[4] + v])) for v in range(views)]),
         factor,
     )
-
-
-def _variances(factor: Arrow, columns: Array, width: int) -> Array:
-    units = np.zeros((width, len(columns)))
-    units[columns, np.arange(len(columns))] = 1.0
-    return np.maximum(factor.solve(units)[columns, np.arange(len(columns))], 0.0)
 
 
 def persistence(problem: Problem, solution: Solution) -> float:
