@@ -18,7 +18,7 @@ from multiview.procrustes import believed, blurred, nearest_rotation
 from pipeline.results import Array
 
 WIDTH_M = 0.05  # of the similarity
-LEAST_SIMILARITY = 0.12  # a miss of 106 mm: no two views of one moving person are further apart
+LEAST_SIMILARITY = 0.025  # a miss of 184 mm: lifts of one person from opposite sides may differ by that
 LEAST_TOGETHER = 8  # moments
 CLEAR = 1.15  # the best turn's sum of similarities over that of the best one with other pairs
 WINDOW_S = 0.35  # of a moving camera's turn
