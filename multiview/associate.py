@@ -190,8 +190,9 @@ def _people(persons: Array, nodes: Array, view: Array, tracks: Sequence[Sequence
     for person, v in zip(persons, view, strict=True):
         seen[:, v] += np.bincount(person[person >= 0], minlength=count)
     order = np.lexsort((np.arange(count), -seen.sum(axis=1)))
-    rank = np.empty(count + 1, int)
-    rank[order], rank[-1] = np.arange(count), -1
+    order = order[seen[order].sum(axis=1) > 0]
+    rank = np.full(count + 1, -1)
+    rank[order] = np.arange(len(order))
     owners = [[np.full(len(track), -1) for track in view] for view in tracks]
     for row, person, v in zip(nodes, persons, view, strict=True):
         for k in np.unique(row[row >= 0]):

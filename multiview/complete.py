@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiview.refine import refine
+from multiview.refine import ROUNDS, refine
 from multiview.triangulate import Triangulated
 from pipeline.results import Array, Camera
 from pipeline.skeletons import Skeleton
@@ -62,7 +62,7 @@ def converted(found: Triangulated, convert: Callable[[Array], Array]) -> Triangu
 
 def complete(
     found: Triangulated, times: Array, skeleton: Skeleton, cameras: Sequence[Camera] = (),
-    lifted: Array | None = None, lifted_scores: Array | None = None,
+    lifted: Array | None = None, lifted_scores: Array | None = None, rounds: int = ROUNDS,
 ) -> Completed:  # fmt: skip
     """All K joints of the skeleton in every frame in which somebody sees the person.
 
@@ -71,6 +71,7 @@ def complete(
         times: (T,) s.
         lifted: (V,T,K,3) m in the axes of `cameras`, NaN where a view has no pose.
         lifted_scores: (V,T,K).
+        rounds: of the minimisation (see `refine`).
 
     Raises:
         ValueError: no joint was triangulated at all.
@@ -88,7 +89,7 @@ def complete(
     span = slice(int(np.flatnonzero(there)[0]), int(np.flatnonzero(there)[-1]) + 1)
     points[span] = refine(
         found.points[span], found.covariance[span], np.asarray(times)[span], skeleton.bones, lengths,
-        None if vectors is None else vectors[span], None if information is None else information[span],
+        None if vectors is None else vectors[span], None if information is None else information[span], rounds,
     )  # fmt: skip
     points[~there] = np.nan
     guess = np.full(known.shape, 0.5) if lifted_scores is None else np.nan_to_num(lifted_scores).max(axis=0)

@@ -13,6 +13,8 @@ from multiview.triangulate import THRESHOLD_PX, Triangulated, during, triangulat
 from pipeline.results import Array, Camera
 from pipeline.skeletons import Skeleton
 
+ROUGH = 3  # rounds that find about where a joint is
+
 
 @dataclass(frozen=True)
 class Reconstructed:
@@ -66,7 +68,7 @@ def _settled(cameras: Sequence[Camera], keypoints: Array, scores: Array, times: 
     sure = replace(found, points=np.where(doubtful[..., None], np.nan, found.points))
     if not np.isfinite(sure.points).any():
         return found
-    near = complete(sure, times, source).points
+    near = complete(sure, times, source, rounds=ROUGH).points
     frames = np.flatnonzero((doubtful & np.isfinite(near).all(-1)).any(axis=1))
     again = triangulate(
         [during(c, frames) for c in cameras],

@@ -17,7 +17,7 @@ from scipy.linalg import solveh_banded
 
 from pipeline.results import Array
 
-ROUNDS = 12
+ROUNDS = 8
 MODEL_M = 0.007  # standard deviation of joints' places that no pixel noise explains: cameras, what a joint is
 ACCELERATION = 20.0  # m/s^2, standard deviation; with 1.5 cm of a point that smooths from about 6 Hz
 BONE_M = 0.025  # standard deviation of a bone's length
@@ -26,7 +26,7 @@ OUTLIER = 3.0  # standard deviations from where on a point loses its weight
 
 def refine(
     points: Array, covariance: Array, times: Array, bones: Sequence[tuple[int, int]], lengths: Array,
-    vectors: Array | None = None, information: Array | None = None,
+    vectors: Array | None = None, information: Array | None = None, rounds: int = ROUNDS,
 ) -> Array:  # fmt: skip
     """Points (T,J,3) m, NaN where unknown, with covariance (T,J,3,3) -> places (T,J,3) m, none unknown.
 
@@ -36,6 +36,7 @@ def refine(
         lengths: (B,) m, NaN where unknown.
         vectors: (T,B,3) m from the first to the second joint as something else saw them, NaN where it did not.
         information: (T,B,3,3) 1/m^2 of `vectors`.
+        rounds: of the minimisation; fewer are faster and leave the bones less constant.
 
     Raises:
         ValueError: no point is known.
@@ -53,7 +54,7 @@ def refine(
     places = _start(points, known, times, ends, vectors, told)
     smooth = _smoothness(len(points), float(np.median(np.diff(times))) if len(times) > 1 else 1.0)
     stiff = np.where(np.isfinite(lengths), 1 / BONE_M**2, 0.0)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         off = places - given
         distance = np.einsum("tji,tjik,tjk->tj", off, weight, off)
         trust = 1 / (1 + distance / OUTLIER**2) ** 2
@@ -105,16 +106,19 @@ def _smoothness(times: int, step: float) -> Array:
 def _add_bones(hessian: Array, wanted: Array, places: Array, ends: Array, lengths: Array, stiff: Array,
                vectors: Array, pull: Array) -> None:  # fmt: skip
     """Each end of a bone takes half of what is wrong with it, with twice its weight."""
+    told = pull.any()
     for b, (one, other) in enumerate(ends):
         bone = places[:, other] - places[:, one]
         size = np.linalg.norm(bone, axis=-1, keepdims=True)
         unit = bone / np.maximum(size, 1e-9)
         along = stiff[b] * unit[:, :, None] * unit[:, None, :]
-        strain = stiff[b] * unit * (size - lengths[b]) + (pull[:, b] @ (bone - vectors[:, b])[..., None])[..., 0]
-        both = 2 * (along + pull[:, b])
+        strain = stiff[b] * unit * (size - lengths[b])
+        if told:
+            strain = strain + np.einsum("tik,tk->ti", pull[:, b], bone - vectors[:, b])
+            along = along + pull[:, b]
         for end, sign in ((one, 1.0), (other, -1.0)):
-            hessian[:, end] += both
-            wanted[:, end] += (both @ places[:, end, :, None])[..., 0] + sign * strain
+            hessian[:, end] += 2 * along
+            wanted[:, end] += 2 * np.einsum("tik,tk->ti", along, places[:, end]) + sign * strain
 
 
 def _solved(hessian: Array, wanted: Array, smooth: Array, places: Array) -> Array:
