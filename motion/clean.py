@@ -25,6 +25,7 @@ def clean(
     cutoff_hz: float = CUTOFF_HZ,
     max_gap_s: float = MAX_GAP_S,
     feet: bool = True,
+    bones: bool = True,
 ) -> list[Motion3D]:
     """Everyone cleaned; ids, frames, contacts and `observed` stay. All NaN where a bone is known in no frame.
 
@@ -33,7 +34,9 @@ def clean(
         times: (T_clip,) s.
         cutoff_hz: of the zero-phase low-pass filter on pose and path; 0 turns it off.
         max_gap_s: longer gaps stay NaN.
-        feet: hold standing feet in place.
+        feet: hold standing feet in place; moves whole legs, so only with constant bones.
+        bones: make them constant. Joints that several cameras measured are nearer to the truth without: a shoulder goes
+            up with the arm, a back bends.
 
     Raises:
         UsageError: a negative cut-off or gap.
@@ -41,10 +44,12 @@ def clean(
     """
     if cutoff_hz < 0 or max_gap_s < 0:
         raise UsageError("the filter's cut-off and the longest gap cannot be negative")
-    return [_clean_one(motion, np.asarray(times, float), cutoff_hz, max_gap_s, feet) for motion in motions]
+    return [_clean_one(motion, np.asarray(times, float), cutoff_hz, max_gap_s, feet, bones) for motion in motions]
 
 
-def _clean_one(motion: Motion3D, clip_times: Array, cutoff_hz: float, max_gap_s: float, feet: bool) -> Motion3D:
+def _clean_one(
+    motion: Motion3D, clip_times: Array, cutoff_hz: float, max_gap_s: float, feet: bool, constant: bool
+) -> Motion3D:
     if motion.frame != "world":
         raise ValueError(f"person {motion.id}: cleaning works in the world, got {motion.frame!r}")
     times, bones = clip_times[motion.frames], skeleton(motion.skeleton)
@@ -59,9 +64,9 @@ def _clean_one(motion: Motion3D, clip_times: Array, cutoff_hz: float, max_gap_s:
     joints = parts[:, 1:] + parts[:, :1]
     del parts  # the longest clips fill the memory
     lengths = bone_lengths(motion.joints, motion.scores, bones)
-    if feet:
+    if feet and constant:
         _stand(motion, joints, times, lengths)
-    else:
+    elif constant:
         joints = fit_bones(joints, lengths, bones)
     known = np.isfinite(joints).all(-1)
     joints = np.where(known[..., None], joints, np.nan).astype(np.float32)

@@ -104,7 +104,7 @@ class ViewsRun:
             self.runner.progress("join", 0, 1)
             joined = join(seen, self.options)
         with self.ledger.timed("clean"):
-            motions = clean(joined.motions, seen[0].clip.info.times, cutoff_hz=self.options.cutoff_hz)
+            motions = clean(joined.motions, seen[0].clip.info.times, cutoff_hz=self.options.cutoff_hz, bones=False)
         return dataclasses.replace(joined, motions=motions)
 
     def _scene(self, joined: Joined) -> Scene:
