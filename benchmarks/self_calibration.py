@@ -22,8 +22,9 @@ import numpy as np
 from benchmarks.accuracy import LIMBS, p_mpjpe_per_frame, read_trc
 from lifters.videopose3d import VideoPose3D
 from motion.camera import default_camera
+from multiview.people import PersonViews
 from multiview.procrustes import angle_between, nearest_rotation
-from multiview.self_calibrate import PersonViews, SelfCalibrated, self_calibrate
+from multiview.self_calibrate import SelfCalibrated, self_calibrate
 from pipeline.options import Options
 from pipeline.results import Array, Camera, Track2D
 from pipeline.runner import Runner

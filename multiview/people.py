@@ -20,21 +20,27 @@ Owners = Sequence[
 
 @dataclass(frozen=True)
 class PersonViews:
-    """One person in V views on the scene's clock of T times; NaN and 0 where a view does not see them."""
+    """One person in V views on the scene's clock of T times; NaN and 0 where a view does not see them: what moves."""
 
     keypoints: Array  # (V,T,J,2) px
     scores: Array  # (V,T,J) in [0,1]
     skeleton: str  # of the keypoints
     poses: Array  # (V,T,23,3) m of h36m-23 relative to the pelvis, each in its camera's axes
     pose_scores: Array  # (V,T,23)
-    contacts: Array  # (V,T,4) in [0,1]: left heel, left toe, right heel, right toe on the ground; NaN where not told
-    observed: Array  # (V,T) bool: the detector saw them
-    boxes: Array  # (V,T,4) px
 
     @property
     def seen(self) -> Array:
         """(V,T) bool: at least one keypoint is there."""
         return (self.scores > 0).any(axis=-1)
+
+
+@dataclass(frozen=True)
+class SeenPerson(PersonViews):
+    """The same with all that the views tell."""
+
+    contacts: Array  # (V,T,4) in [0,1]: left heel, left toe, right heel, right toe on the ground; NaN where not told
+    observed: Array  # (V,T) bool: the detector saw them
+    boxes: Array  # (V,T,4) px
 
 
 def gather(
@@ -43,7 +49,7 @@ def gather(
     tracks: Sequence[Sequence[Track2D]],
     motions: Sequence[Sequence[Motion3D]],
     times: int,
-) -> PersonViews:
+) -> SeenPerson:
     """What belongs to one person, put together.
 
     Args:
@@ -65,7 +71,7 @@ def gather(
         raise ValueError(f"a person of {len(names)} skeletons: {', '.join(sorted(names)) or 'none'}")
     name, views = names.pop(), len(tracks)
     joints, body = len(skeleton(name)), len(skeleton(BODY))
-    out = PersonViews(
+    out = SeenPerson(
         np.full((views, times, joints, 2), np.nan, np.float32), np.zeros((views, times, joints), np.float32), name,
         np.full((views, times, body, 3), np.nan, np.float32), np.zeros((views, times, body), np.float32),
         np.full((views, times, 4), np.nan, np.float32), np.zeros((views, times), bool),
@@ -76,7 +82,7 @@ def gather(
     return out
 
 
-def _put(out: PersonViews, view: int, track: Track2D, motion: Motion3D, rows: Array) -> None:
+def _put(out: SeenPerson, view: int, track: Track2D, motion: Motion3D, rows: Array) -> None:
     """The rows (T of the track,) bool into the arrays, in place."""
     at, joints = track.frames[rows], motion.joints.shape[1]
     out.keypoints[view, at], out.scores[view, at] = track.keypoints[rows], track.scores[rows]
@@ -106,7 +112,7 @@ def to_body(points: Array, source: str) -> Array:
     return np.concatenate([first, to_lift(points, source)[..., rest, :]], axis=-2)
 
 
-def as_track(person: PersonViews, view: int, number: int) -> Track2D:
+def as_track(person: SeenPerson, view: int, number: int) -> Track2D:
     """What a view saw of the person, from first to last sight; of length 0 where it saw nothing."""
     seen = np.flatnonzero(person.seen[view])
     frames = np.arange(seen[0], seen[-1] + 1, dtype=np.int32) if len(seen) else np.zeros(0, np.int32)
@@ -114,7 +120,7 @@ def as_track(person: PersonViews, view: int, number: int) -> Track2D:
     return Track2D(number, person.skeleton, frames, *parts)
 
 
-def as_motion(person: PersonViews, view: int, number: int) -> Motion3D:
+def as_motion(person: SeenPerson, view: int, number: int) -> Motion3D:
     """What a view's lift makes of the person, of the same frames as `as_track`; frame "root"."""
     track = as_track(person, view, number)
     joints, contacts = person.poses[view, track.frames], person.contacts[view, track.frames]
@@ -124,7 +130,7 @@ def as_motion(person: PersonViews, view: int, number: int) -> Motion3D:
     return Motion3D(number, BODY, "root", track.frames, joints, scores, nowhere, track.observed, told)
 
 
-def touching(person: PersonViews) -> Array | None:
+def touching(person: SeenPerson) -> Array | None:
     """(T,4): contacts as the views that see the feet tell them together; None where no view tells any."""
     ankles = skeleton(BODY).index("left_ankle", "left_ankle", "right_ankle", "right_ankle")
     weight = np.where(np.isfinite(person.contacts), np.maximum(person.pose_scores[..., ankles], 1e-3), 0.0)

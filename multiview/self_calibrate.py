@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from multiview.fuse import Fused, fuse
+from multiview.people import PersonViews
 from multiview.people_bundle import Problem, Solution, pixels_per_metre, solve, with_noise
 from multiview.people_evidence import Evidence, gather, keypoints_at, put_sides_right, sightings
 from multiview.people_finish import place_people, refined, reprojection_px
@@ -29,17 +30,6 @@ FOCAL_SIGMA, ALIKE_SIGMA = 0.12, 0.10  # of the logarithm: phones see 55 to 75 d
 KNOWN_FOCAL = 0.003
 FIRST_SIGMA_M = 0.015  # of a keypoint, on the body, before it is measured
 AT_ONCE = 60  # people times moments of the adjustment
-
-
-@dataclass(frozen=True)
-class PersonViews:
-    """One person in V views on the scene's clock of T times."""
-
-    keypoints: Array  # (V,T,J,2) px, NaN where missing
-    scores: Array  # (V,T,J) in [0,1]
-    skeleton: str  # of the keypoints
-    poses: Array  # (V,T,23,3) m of h36m-23 relative to the pelvis, each in its camera's axes, NaN where missing
-    pose_scores: Array  # (V,T,23)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton
 
 if TYPE_CHECKING:
-    from multiview.people import Owners, PersonViews
+    from multiview.people import Owners, SeenPerson
     from pipeline.clip import Clip
 
 UPRIGHT_DEG = 20.0  # a known rig whose Z differs more from the people's up than that is turned
@@ -66,7 +66,8 @@ def join(seen: Sequence[Seen], options: Options) -> Joined:
 
     notes, times = _Notes(), seen[0].clip.info.times
     rig = _known_rig(seen, options, notes)
-    cameras = _on_one_clock(rig or [one.camera for one in seen], seen, rig is not None, options, notes)
+    unknown = [replace(one.camera, name=name) for one, name in zip(seen, names_of(seen), strict=True)]
+    cameras = _on_one_clock(rig or unknown, seen, rig is not None, options, notes)
     tracks, lifted = _at(times, cameras, seen)
     if rig is None:
         cameras = _found_cameras(tracks, lifted, cameras, seen, options, notes)
@@ -79,6 +80,12 @@ def join(seen: Sequence[Seen], options: Options) -> Joined:
     motions += [m for n in alone if (m := _beside(n, people[n - 1], cameras, times)) is not None]
     views = [[as_track(people[m.id - 1], view, m.id) for m in motions] for view in range(len(seen))]
     return Joined(cameras, motions, views, notes.about, tuple(notes.warnings))
+
+
+def names_of(seen: Sequence[Seen]) -> list[str]:
+    """The files' stems, numbered where several are called alike."""
+    stems = [one.path.stem for one in seen]
+    return [f"{stem}_{n}" if stems.count(stem) > 1 else stem for n, stem in enumerate(stems, 1)]
 
 
 def _known_rig(seen: Sequence[Seen], options: Options, notes: _Notes) -> list[Camera] | None:
@@ -200,7 +207,7 @@ def _moves(one: Seen, count: int = 8, apart_s: float = 0.25, width: int = 480) -
     return bool(moves(pairs))
 
 
-def _motion(number: int, person: PersonViews, cameras: list[Camera], times: Array) -> Motion3D | None:
+def _motion(number: int, person: SeenPerson, cameras: list[Camera], times: Array) -> Motion3D | None:
     """A person in the cameras' world; None where no two views agree on any joint."""
     from multiview.known import reconstruct
     from multiview.people import to_body, touching
@@ -253,7 +260,7 @@ def _moved(motion: Motion3D, change: Array, frame: str) -> Motion3D:
     return replace(motion, frame=frame, joints=joints, root=joints[:, 0])
 
 
-def _beside(number: int, person: PersonViews, cameras: list[Camera], times: Array) -> Motion3D | None:
+def _beside(number: int, person: SeenPerson, cameras: list[Camera], times: Array) -> Motion3D | None:
     """Somebody whom only one view saw, by that view's lift; None where it moves or sees too little."""
     from motion.beside import beside
     from multiview.people import as_motion, as_track

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pipeline.runner import Runner
 
 log = logging.getLogger("videopose")
+CAMERAS = "cameras"  # folder of the rig in the formats of other programs
 
 
 class ViewsRun:
@@ -66,6 +68,7 @@ class ViewsRun:
         if not scene.people and self.options.strict:
             raise NobodyError(f"nobody was found in the scene of {self.paths[0]}")
         self._add_up()
+        self._write_cameras([view.camera for view in scene.views])
         scene = Writing(self.runner, self.clips, self.ledger).write(scene, key(scene_key, self.options.person))
         for text in scene.provenance["warnings"]:
             log.warning("%s: %s", self.home.name, text)
@@ -128,6 +131,16 @@ class ViewsRun:
             return list(range(len(joined.motions)))[:1]
         ids = [track.id for track in select(joined.tracks[0], self.options.person)]
         return [i for i, motion in enumerate(joined.motions) if motion.id in ids]
+
+    def _write_cameras(self, cameras: list[Camera]) -> None:
+        """In every format that can hold them; those that move are in poses.npz only."""
+        from multiview.rig import write_all
+
+        folder = self.home / CAMERAS
+        if any(np.ndim(camera.camera_to_world) == 3 for camera in cameras):
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            write_all(folder, cameras)
 
     def _add_up(self) -> None:
         """The views' stages take part in the scene's time."""

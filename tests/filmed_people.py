@@ -4,7 +4,7 @@ import numpy as np
 from people import observe, slow_noise, to_camera, walker
 
 from motion.camera import default_camera
-from multiview.self_calibrate import PersonViews
+from multiview.people import PersonViews
 from studio.cameras import look_at
 
 SIZE = (1280, 720)

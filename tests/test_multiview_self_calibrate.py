@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from people import H36M
 from filmed_people import circling, guessed, ring, seen_by
+from people import H36M
 from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 

@@ -1,0 +1,151 @@
+"""Several cameras through the whole program: films and keypoint files in, one scene in metres out."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from views_on_disk import write
+
+import videopose
+from exporters import npz
+from multiview.rig import read_rig
+from pipeline.errors import InputError, UsageError
+from pipeline.options import Options
+from pipeline.runner import Runner
+from pipeline.skeletons import skeleton
+from training.metrics import p_mpjpe
+
+LIMBS = [f"{s}_{p}" for p in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for s in ("left", "right")]
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("views"))
+
+
+def run(disk, out, films=None, formats=(), **options):
+    options = {"detector": "openpose", "keypoints": disk.keypoints, "sync": "none", "formats": formats} | options
+    return Runner(Options(out=out, **options)).run_views(films or disk.films)
+
+
+def errors_mm(scene, truth, similar=False):
+    """(P,) of each person against the actor who is nearest: absolute, or after similarity alignment of each frame."""
+    limbs, found = skeleton("h36m-23").index(*LIMBS), []
+    for person in scene.people:
+        joints, actors = person.joints[:, limbs], truth.joints[:, person.frames][:, :, limbs]
+        if similar:
+            found.append(min(1000 * p_mpjpe(joints, actor) for actor in actors))
+        else:
+            found.append(1000 * np.linalg.norm(actors - joints, axis=-1).mean((1, 2)).min())
+    return found
+
+
+def test_known_cameras_give_the_scene_in_their_world(disk, tmp_path):
+    scene = run(disk, tmp_path, cameras=disk.rig, formats=("mp4", "npz", "csv"))
+    assert len(scene.views) == 3 and len(scene.people) == 2
+    assert max(errors_mm(scene, disk.truth)) < 25
+    home = tmp_path / "cam01"
+    stored = npz.read(home / "poses.npz")
+    assert stored["view_names"].tolist() == ["cam_01", "cam_02", "cam_03"]
+    assert stored["keypoints_px"].shape[:2] == (3, 2) and np.isfinite(stored["joints_world_m"]).all()
+    report = json.loads((home / "report.json").read_text())
+    assert [view["name"] for view in report["views"]] == ["cam_01", "cam_02", "cam_03"]
+    assert (home / "side_by_side.mp4").stat().st_size > 1000
+
+
+def test_the_cameras_are_left_in_every_format(disk, tmp_path):
+    scene = run(disk, tmp_path, cameras=disk.rig)
+    for name in ("cameras.toml", "cameras.qca.txt", "easymocap"):
+        again = read_rig(tmp_path / "cam01" / "cameras" / name)
+        for one, view in zip(again, scene.views, strict=True):
+            np.testing.assert_allclose(one.camera_to_world, view.camera.camera_to_world, atol=1e-5)
+
+
+def test_unknown_cameras_are_found_from_the_people(disk, tmp_path):
+    scene = run(disk, tmp_path)
+    assert len(scene.people) == 2
+    assert max(errors_mm(scene, disk.truth, similar=True)) < 40
+    up = np.concatenate([person.joints[:, 10] - person.joints[:, 3] for person in scene.people])
+    assert up[..., 2].mean() > 1.0  # heads are above feet
+    assert scene.provenance["placement"]["world"] == "above the first camera's floor"
+
+
+def test_a_second_run_does_nothing_again(disk, tmp_path):
+    first = run(disk, tmp_path, cameras=disk.rig, formats=("npz",))
+    again = run(disk, tmp_path, cameras=disk.rig, formats=("npz",))
+    assert {"detect", "track", "lift", "join", "npz"} - {"detect"} <= set(again.provenance["reused_stages"])
+    np.testing.assert_array_equal(first.people[0].joints, again.people[0].joints)
+    for a, b in zip(first.views, again.views, strict=True):
+        np.testing.assert_array_equal(a.camera.matrix, b.camera.matrix)
+        assert a.camera.name == b.camera.name and a.camera.size == b.camera.size
+
+
+def test_views_and_a_clip_alone_have_folders_of_their_own(disk, tmp_path):
+    run(disk, tmp_path, cameras=disk.rig)
+    one = {"detector": "openpose", "keypoints": disk.keypoints, "formats": ()}
+    Runner(Options(out=tmp_path, **one)).run(disk.films[0])
+    run(disk, tmp_path, cameras=disk.rig, name="hall")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cam01", "cam01-2", "hall"]
+
+
+def test_one_person_only(disk, tmp_path):
+    assert [p.id for p in run(disk, tmp_path, cameras=disk.rig, person="2").people] == [2]
+    assert [p.id for p in run(disk, tmp_path, cameras=disk.rig, person="largest").people] == [1]
+    with pytest.raises(UsageError, match="no person 9"):
+        run(disk, tmp_path, cameras=disk.rig, person="9")
+
+
+def test_a_view_without_people_is_told(disk, tmp_path):
+    shutil.copytree(disk.keypoints, tmp_path / "keypoints")
+    for file in (tmp_path / "keypoints" / "cam03_json").iterdir():
+        file.write_text('{"version": 1.3, "people": []}')
+    scene = run(disk, tmp_path / "out", cameras=disk.rig, keypoints=tmp_path / "keypoints")
+    assert max(errors_mm(scene, disk.truth)) < 40
+    assert any("cam_03 sees nobody" in text for text in scene.provenance["warnings"])
+    with pytest.raises(InputError, match="cannot be found from the people"):
+        run(disk, tmp_path / "out", keypoints=tmp_path / "keypoints")
+
+
+def test_a_rig_of_fewer_cameras_is_refused(disk, tmp_path):
+    write_two = tmp_path / "two.toml"
+    text = disk.rig.read_text().split("[cam_03]")[0]
+    write_two.write_text(text)
+    with pytest.raises(InputError):
+        run(disk, tmp_path / "out", cameras=write_two)
+    assert not (tmp_path / "out" / "cam01").exists() or not (tmp_path / "out" / "cam01" / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--views"], "at least two cameras"),
+        (["--cameras", "rig.toml"], "several cameras"),
+        (["--views", "--sync", "sometimes"], "known: auto, none"),
+        (["--views", "--name", "a/b"], "folder's name"),
+    ],
+)
+def test_wrong_usage_is_explained(disk, arguments, text, capsys):
+    with pytest.raises(SystemExit) as ended:
+        videopose.main([str(disk.films[0]), *arguments])
+    assert ended.value.code == 2
+    assert text in capsys.readouterr().err
+
+
+def test_the_command_line_runs_a_scene(disk, tmp_path, capsys):
+    arguments = [
+        *map(str, disk.films),
+        "--views",
+        "--cameras",
+        str(disk.rig),
+        "--sync",
+        "none",
+        "--detector",
+        "openpose",
+    ]
+    arguments += ["--keypoints", str(disk.keypoints), "--out", str(tmp_path), "--formats", "npz", "--json", "-q"]
+    with pytest.raises(SystemExit) as ended:
+        videopose.main(arguments)
+    assert ended.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told[0]["people"] == [1, 2] and told[0]["folder"] == str(tmp_path / "cam01")
