@@ -1,0 +1,177 @@
+"""Tracks and motions of one view, carried over to the scene's clock.
+
+A view's own time t stands for the scene's time `offset + rate * t`. Between two frames a joint goes along the cubic
+through the two that takes its slopes there from parabolas through three frames (Catmull and Rom 1974, uneven times), or
+along the line where a further frame lacks. Nothing is made up before the first frame, after the last, or where two
+frames that hold the joint lie farther apart than `max_gap_s`; at a time that is a frame's own, its numbers are kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.results import Array, Motion3D, Track2D
+
+MAX_GAP_S = 0.25
+_SAME = 1e-7  # s; the times of containers are coarser
+
+
+def on_clock(
+    track: Track2D, own_times: Array, scene_times: Array, offset: float, rate: float = 1.0, max_gap_s: float = MAX_GAP_S
+) -> Track2D:
+    """The track at those of the scene's times that lie within its life; `frames` count the scene's times.
+
+    Args:
+        own_times: (T_clip,) s of all frames of the view's clip.
+        scene_times: (T_scene,) s, rising.
+        offset, rate: scene time = offset + rate * own time.
+        max_gap_s: the longest time between two frames that is filled.
+
+    Returns:
+        A track that may be empty (T = 0). Keypoints are NaN with score 0 where they are not known; appearance, which is
+        no motion, is the nearest frame's.
+    """
+    frames, at = _places(track.frames, own_times, scene_times, offset, rate)
+    seen = np.isfinite(track.keypoints).all(-1) & (track.scores > 0)
+    between = _bracket(seen, at, max_gap_s)
+    keypoints, scores = _cubic(track.keypoints, at, between), _linear(track.scores, at, between, 0.0)
+    boxed = _bracket(np.isfinite(track.boxes).all(-1)[:, None], at, max_gap_s)
+    boxes = _linear(track.boxes[:, None], at, boxed, np.nan)[:, 0]
+    observed = track.observed[at.before] & track.observed[at.after]
+    return replace(
+        track, frames=frames, keypoints=keypoints, scores=scores, observed=observed, boxes=boxes,
+        presence=None if track.presence is None else _linear(track.presence, at, between, 0.0),
+        world=None if track.world is None else _linear(track.world, at, between, np.nan),
+        appearance=None if track.appearance is None else track.appearance[at.nearest],
+    )  # fmt: skip
+
+
+def motion_on_clock(
+    motion: Motion3D, own_times: Array, scene_times: Array, offset: float, rate: float = 1.0,
+    max_gap_s: float = MAX_GAP_S,
+) -> Motion3D:  # fmt: skip
+    """The motion at the scene's times, see `on_clock`; joints that are not known are NaN with score 0."""
+    frames, at = _places(motion.frames, own_times, scene_times, offset, rate)
+    seen = np.isfinite(motion.joints).all(-1)
+    between = _bracket(seen, at, max_gap_s)
+    rooted = _bracket(np.isfinite(motion.root).all(-1)[:, None], at, max_gap_s)
+    contacts = motion.contacts
+    told = between if contacts is None else _bracket(np.isfinite(contacts), at, max_gap_s)
+    return replace(
+        motion, frames=frames, joints=_cubic(motion.joints, at, between),
+        scores=_linear(motion.scores, at, between, 0.0), root=_cubic(motion.root[:, None], at, rooted)[:, 0],
+        observed=motion.observed[at.before] & motion.observed[at.after],
+        contacts=None if contacts is None else _linear(contacts, at, told, np.nan),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where N wanted times lie among the T frames of a track."""
+
+    own: Array  # (T,) s
+    wanted: Array  # (N,) s, on the view's own clock
+    before: Array  # (N,) the frame at or before
+    after: Array  # (N,) the frame at or after
+
+    @property
+    def nearest(self) -> Array:
+        """(N,) the nearer of the two frames."""
+        late = self.own[self.after] - self.wanted < self.wanted - self.own[self.before]
+        return np.where(late, self.after, self.before)
+
+
+@dataclass(frozen=True)
+class _Bracket:
+    """Of N times and J joints the frames that hold the joint, all (N,J)."""
+
+    before: Array
+    after: Array
+    earlier: Array  # the frame of the joint before `before`, or `before` itself
+    later: Array
+    known: Array  # bool
+
+
+def _places(frames: Array, own_times: Array, scene_times: Array, offset: float, rate: float) -> tuple[Array, _Places]:
+    """The scene's frames (N,) int32 within a track's life, and where they lie in it."""
+    own = np.asarray(own_times, np.float64)[frames]
+    wanted = (np.asarray(scene_times, np.float64) - offset) / rate
+    inside = np.zeros(len(wanted), bool)
+    if len(own):
+        inside = (wanted >= own[0] - _SAME) & (wanted <= own[-1] + _SAME)
+    wanted = wanted[inside]
+    after = np.minimum(np.searchsorted(own, wanted - _SAME), len(own) - 1)
+    exact = np.abs(own[after] - wanted) <= _SAME
+    before = np.where(exact, after, after - 1)
+    wanted = np.where(exact, own[after], wanted)
+    return np.flatnonzero(inside).astype(np.int32), _Places(own, wanted, before, after)
+
+
+def _bracket(seen: Array, at: _Places, max_gap_s: float) -> _Bracket:
+    """`seen` (T,J): the frames that hold each joint around each time."""
+    count = len(seen)
+    if not len(at.wanted):
+        empty = np.zeros((0, seen.shape[1]), int)
+        return _Bracket(empty, empty, empty, empty, empty.astype(bool))
+    rows = np.arange(count)[:, None]
+    last = np.maximum.accumulate(np.where(seen, rows, -1), axis=0)
+    following = np.minimum.accumulate(np.where(seen, rows, count)[::-1], axis=0)[::-1]
+    joints = np.arange(seen.shape[1])
+    exact = (at.before == at.after)[:, None]
+    before = last[at.before]
+    after = np.where(exact, before, following[at.after])
+    known = (before >= 0) & (after < count)
+    known &= ~exact | seen[at.before]
+    b, a = np.clip(before, 0, count - 1), np.clip(after, 0, count - 1)
+    known &= at.own[a] - at.own[b] <= max_gap_s
+    earlier = np.where(b > 0, last[np.maximum(b - 1, 0), joints], -1)
+    later = np.where(a < count - 1, following[np.minimum(a + 1, count - 1), joints], count)
+    far_back = at.own[b] - at.own[np.clip(earlier, 0, None)] > max_gap_s
+    far_on = at.own[np.clip(later, None, count - 1)] - at.own[a] > max_gap_s
+    return _Bracket(
+        b, a, np.where((earlier < 0) | far_back, b, earlier), np.where((later >= count) | far_on, a, later), known
+    )
+
+
+def _linear(values: Array, at: _Places, between: _Bracket, missing: float) -> Array:
+    """(T,J) or (T,J,C) -> (N,J) or (N,J,C)."""
+    joints = np.arange(between.known.shape[1])
+    left, right = values[between.before, joints], values[between.after, joints]
+    part, known = _part(at, between), between.known
+    if values.ndim == 3:
+        part, known = part[..., None], known[..., None]
+    mixed = np.where(part == 0, left, (1 - part) * left.astype(np.float64) + part * right.astype(np.float64))
+    return np.where(known, mixed, missing).astype(values.dtype)
+
+
+def _cubic(values: Array, at: _Places, between: _Bracket) -> Array:
+    """(T,J,C) -> (N,J,C), NaN where not known."""
+    joints = np.arange(between.known.shape[1])
+    p0, p1, p2, p3 = (
+        values[rows, joints].astype(np.float64)
+        for rows in (between.earlier, between.before, between.after, between.later)
+    )
+    t0, t1, t2, t3 = (
+        at.own[rows][..., None] for rows in (between.earlier, between.before, between.after, between.later)
+    )
+    step = np.where(t2 > t1, t2 - t1, 1.0)
+    secant = (p2 - p1) / step
+    start = _slope(secant, (p1 - p0) / np.where(t1 > t0, t1 - t0, 1.0), step, t1 - t0)
+    end = _slope(secant, (p3 - p2) / np.where(t3 > t2, t3 - t2, 1.0), step, t3 - t2)
+    u = _part(at, between)[..., None]
+    bend = u * (1 - u) * step * ((1 - u) * (start - secant) - u * (end - secant))
+    mixed = np.where(u == 0, p1, (1 - u) * p1 + u * p2 + bend)
+    return np.where(between.known[..., None], mixed, np.nan).astype(values.dtype)
+
+
+def _slope(secant: Array, other: Array, step: Array, further: Array) -> Array:
+    """The slope of the parabola through three frames at the middle one; the secant where there are only two."""
+    return np.where(further > 0, (secant * further + other * step) / (step + further), secant)
+
+
+def _part(at: _Places, between: _Bracket) -> Array:
+    """(N,J) in [0,1]: how far on the way from `before` to `after`."""
+    first, last = at.own[between.before], at.own[between.after]
+    return np.where(last > first, (at.wanted[:, None] - first) / np.where(last > first, last - first, 1.0), 0.0)
