@@ -1,4 +1,4 @@
-"""When is what: the clocks of several views against the first's, from the motion of the people they see, and from sound.
+"""The clocks of several views against the first's, from the motion of the people they see, and from sound.
 
 Every two views are compared (`sync_relate`): people's motion tells the lag and who is who, the geometry of still
 cameras refines it. All lags together must agree: they are solved by least squares, and a pair that contradicts the
@@ -65,8 +65,8 @@ def synchronise(
     joined = _joined(relations, len(sides))
     reasons = tuple("" if ok else _reason(v, relations) for v, ok in enumerate(joined))
     return Clocks(
-        np.where(joined, offset, np.nan), np.where(joined, rate, np.nan), _confidence(relations, joined), joined, reasons,
-        tuple(_method(v, relations) for v in range(len(sides))), tuple(relations),
+        np.where(joined, offset, np.nan), np.where(joined, rate, np.nan), _confidence(relations, joined), joined,
+        reasons, tuple(_method(v, relations) for v in range(len(sides))), tuple(relations),
         np.array([0.0] + [-heard.get((0, v), (np.nan, 0))[0] for v in range(1, len(sides))]),
     )  # fmt: skip
 

@@ -3,7 +3,8 @@
 If two cameras see the same moment, a joint of one lies on its epipolar line in the other. Where the cameras are not
 known, the fundamental matrix is fitted anew at every lag (eight points, normalised, reweighted; Hartley 1997; that
 unsynchronised views tell their lag by it: Albl et al., CVPR 2017). A detector puts its joints to one side for a while,
-and a calibration has its errors: of each joint's signed distances only what changes within a fraction of a second counts.
+and a calibration has its errors: of each joint's signed distances only what changes within a fraction of a second
+counts.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ LEAST_POINTS = 150
 SURE = 1.3  # depth from which a lag is believed
 _NEAR_S = 0.055  # around the minimum, where the misfit is a parabola
 _ROUNDS = 8
+_SCALE = 3.0  # of the median distance: beyond it a joint counts less and less
 _BODY = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "toe", "big_toe", "ear", "nose")
 
 
@@ -38,6 +40,7 @@ class Window:
 
 
 Pair = tuple[Track2D, Track2D]
+Points = tuple[Array, Array]  # (T,J,2) and their scores (T,J)
 
 
 def refine(
@@ -82,46 +85,53 @@ class _Scan:
         self, pairs: Sequence[Pair], times: tuple[Array, Array], cameras: tuple[Camera, Camera] | None
     ) -> None:
         self.times, self.essential = times, None if cameras is None else essential(*cameras)
-        sides = []
+        columns = [_shared(a.skeleton, b.skeleton) for a, b in pairs]
+        self.sides = []
         for side in (0, 1):
-            tracks = [_with_points(pair[side], None if cameras is None else cameras[side]) for pair in pairs]
-            sides.append(tracks if cameras is not None else _normalised(tracks))
-        self.pairs = list(zip(*sides, strict=True))
-        self.columns = [_shared(a.skeleton, b.skeleton) for a, b in self.pairs]
+            camera = None if cameras is None else cameras[side]
+            tracks = [_body(pair[side], chosen[side], camera) for pair, chosen in zip(pairs, columns, strict=True)]
+            self.sides.append(tracks if cameras is not None else _normalised(tracks))
 
     def window(self, begin: float, end: float, lag: float) -> Window | None:
+        """What the times from `begin` to `end` of the first view tell, looking REACH_S about that lag."""
         own = self.times[0]
         at = own[(own >= begin) & (own <= end)]
         if len(at) < 8:
             return None
-        first = [
-            self._sampled(a, self.times[0], at, c) for (a, _), (c, _) in zip(self.pairs, self.columns, strict=True)
-        ]
+        first = [_sampled(track, own, at) for track in self.sides[0]]
+        reach = 2 * REACH_S
+        second = [_within(track, self.times[1], begin + lag - reach, end + lag + reach) for track in self.sides[1]]
         lags = lag + np.arange(-round(REACH_S / STEP_S), round(REACH_S / STEP_S) + 1) * STEP_S
-        distances, weights = zip(*(self._distances(first, at, one) for one in lags), strict=True)
+        shifted = ([_sampled(track, self.times[1] - one, at) for track in second] for one in lags)
+        distances, weights = zip(*(self._distances(first, other) for other in shifted), strict=True)
         return _least(np.stack(distances), np.stack(weights), lags, at)
 
-    def _distances(self, first: list[tuple[Array, Array]], at: Array, lag: float) -> tuple[Array, Array]:
-        """Signed distances (T,P*J) from the epipolar lines at one lag, and weights."""
-        second = [
-            self._sampled(b, self.times[1] - lag, at, c)
-            for (_, b), (_, c) in zip(self.pairs, self.columns, strict=True)
-        ]
+    def _distances(self, first: Sequence[Points], second: Sequence[Points]) -> tuple[Array, Array]:
+        """Signed distances (T,P*J) from the epipolar lines, and weights."""
         x, y = (np.concatenate([points for points, _ in side], axis=1) for side in (first, second))
         wx, wy = (np.concatenate([scores for _, scores in side], axis=1) for side in (first, second))
         weight = np.sqrt(wx * wy)
-        x, y = (np.pad(np.nan_to_num(p), ((0, 0), (0, 0), (0, 1)), constant_values=1.0) for p in (x, y))
-        flat = x.reshape(-1, 3), y.reshape(-1, 3), weight.ravel()
-        matrix = fundamental(*flat) if self.essential is None else self.essential
-        return sampson(matrix, *flat[:2])[0].reshape(weight.shape), weight
+        x, y = (np.pad(p, ((0, 0), (0, 0), (0, 1)), constant_values=1.0).reshape(-1, 3) for p in (x, y))
+        matrix = fundamental(x, y, weight.ravel()) if self.essential is None else self.essential
+        return sampson(matrix, x, y)[0].reshape(weight.shape), weight
 
-    @staticmethod
-    def _sampled(track: Track2D, own: Array, at: Array, columns: list[int]) -> tuple[Array, Array]:
-        """(T,J,2) and (T,J) at the times `at`, 0 where not known."""
-        moved = on_clock(track, own, at, 0.0)
-        points, scores = np.zeros((len(at), len(columns), 2)), np.zeros((len(at), len(columns)))
-        points[moved.frames], scores[moved.frames] = moved.keypoints[:, columns], moved.scores[:, columns]
-        return np.nan_to_num(points), scores
+
+def _sampled(track: Track2D, own: Array, at: Array) -> Points:
+    """(T,J,2) and (T,J) at the times `at`, 0 where not known."""
+    moved = on_clock(track, own, at, 0.0)
+    points, scores = np.zeros((len(at), *track.keypoints.shape[1:])), np.zeros((len(at), track.scores.shape[1]))
+    points[moved.frames], scores[moved.frames] = moved.keypoints, moved.scores
+    return np.nan_to_num(points), scores
+
+
+def _within(track: Track2D, own: Array, begin: float, end: float) -> Track2D:
+    """The part of a track between two times."""
+    times = own[track.frames]
+    rows = slice(*np.searchsorted(times, [begin, end]))
+    return replace(
+        track, frames=track.frames[rows], keypoints=track.keypoints[rows], scores=track.scores[rows],
+        observed=track.observed[rows], boxes=track.boxes[rows],
+    )  # fmt: skip
 
 
 def _least(distances: Array, weights: Array, lags: Array, at: Array) -> Window | None:
@@ -131,7 +141,8 @@ def _least(distances: Array, weights: Array, lags: Array, at: Array) -> Window |
         return None
     rest = _without_slow(distances, weights, at)
     used = weights[0] > 0
-    scale = 1.5 * min(float(np.median(np.abs(one[used]))) for one in rest) + 1e-12
+    usual = [float(np.median(np.abs(one[used]))) for one in rest]
+    scale = max(_SCALE * min(usual), float(np.median(usual))) + 1e-12  # a parabola as far as the wrong lags
     misfit = (np.log1p((rest / scale) ** 2) * weights).sum(axis=(1, 2)) / weights.sum(axis=(1, 2))
     best = int(np.argmin(misfit))
     if best in (0, len(lags) - 1):
@@ -162,7 +173,7 @@ def essential(first: Camera, second: Camera) -> Array:
 
 
 def sampson(matrix: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """(N,3), (N,3) -> signed first-order distances (N,) and what they were divided by (Hartley and Zisserman 11.4.3)."""
+    """(N,3), (N,3) -> signed first-order distances (N,), what they were divided by (Hartley and Zisserman 11.4.3)."""
     to_second, to_first = x @ matrix.T, y @ matrix
     size = np.sqrt((to_second[:, :2] ** 2).sum(-1) + (to_first[:, :2] ** 2).sum(-1) + 1e-12)
     return (y * to_second).sum(-1) / size, size
@@ -183,10 +194,11 @@ def fundamental(x: Array, y: Array, weights: Array) -> Array:
     return matrix
 
 
-def _with_points(track: Track2D, camera: Camera | None) -> Track2D:
-    """The track with directions in place of pixels, where the camera is known."""
-    points = np.asarray(track.keypoints, np.float64)
-    return replace(track, keypoints=points if camera is None else rays(camera, points))
+def _body(track: Track2D, columns: list[int], camera: Camera | None) -> Track2D:
+    """The keypoints of these columns alone, as directions where the camera is known."""
+    points = np.asarray(track.keypoints[:, columns], np.float64)
+    points = points if camera is None else rays(camera, points)
+    return replace(track, keypoints=points, scores=track.scores[:, columns], presence=None, world=None, appearance=None)
 
 
 def _normalised(tracks: list[Track2D]) -> list[Track2D]:

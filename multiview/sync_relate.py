@@ -24,7 +24,7 @@ _TOLERANCE_S = 0.04
 
 @dataclass(frozen=True)
 class Relation:
-    """The clocks of two views: the second's reads `lag + (1 + drift) * (t - middle) + middle` when the first's reads t."""
+    """Two views' clocks: when the first's reads t, the second's reads `middle + lag + (1 + drift) * (t - middle)`."""
 
     first: int
     second: int
@@ -62,8 +62,10 @@ def relate(first: int, second: int, a: Side, b: Side) -> Relation:
     reason = _unfit(a) or _unfit(b)
     if reason:
         return replace(nothing, reason=reason)
+    known = None if a.camera is None or b.camera is None else (a.camera, b.camera)
+    turn = (known[1].world_to_camera @ known[0].camera_to_world)[:3, :3] if known else None
     curves = {
-        (i, j): correlate(p, q)
+        (i, j): correlate(p, q, turn)
         for i, p in enumerate(a.signals) if p is not None and p.speed > STILL
         for j, q in enumerate(b.signals) if q is not None and q.speed > STILL
     }  # fmt: skip
@@ -71,7 +73,6 @@ def relate(first: int, second: int, a: Side, b: Side) -> Relation:
     found = replace(_judged(curves, lag, people, nothing), people=people)
     if found.reason:
         return found
-    known = None if a.camera is None or b.camera is None else (a.camera, b.camera)
     pairs = [(a.tracks[i], b.tracks[j]) for i, j in people]
     windows = refine(pairs, (a.times, b.times), known, found.lag)
     return _refined(found, windows, "known cameras" if known else "two-view geometry")

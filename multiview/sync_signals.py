@@ -107,15 +107,20 @@ def _rising(track: Track2D, times: Array, even: Array) -> Array:
     names = skeleton(track.skeleton).joints
     trunk = [i for i, name in enumerate(names) if name.endswith(("hip", "shoulder"))]
     height, seen = moved.keypoints[:, trunk, 1].mean(axis=1), np.isfinite(moved.keypoints[:, trunk]).all((1, 2))
-    tall = np.nanmedian(np.nanmax(track.keypoints[..., 1], axis=1) - np.nanmin(track.keypoints[..., 1], axis=1))
+    there = np.isfinite(track.keypoints).all((1, 2))
+    tall = float(np.median(np.ptp(track.keypoints[there, :, 1], axis=1))) if there.any() else 0.0
     if seen.sum() > 4 and tall > 0:
         out[moved.frames] = -_speeds(_filled(height[:, None].astype(np.float64), seen))[:, 0] / tall
         out[moved.frames[~seen]] = np.nan
     return out
 
 
-def correlate(a: Signals, b: Signals) -> Curve:
-    """The agreement of two people at every lag at which they have LEAST_S in common."""
+def correlate(a: Signals, b: Signals, rotation: Array | None = None) -> Curve:
+    """The agreement of two people at every lag at which they have LEAST_S in common.
+
+    Args:
+        rotation: (3,3) from the first camera's axes to the second's, where it is known.
+    """
     size = fft.next_fast_len(len(a.known) + len(b.known), real=True)
 
     def spectrum(values: Array) -> Array:
@@ -131,7 +136,8 @@ def correlate(a: Signals, b: Signals) -> Curve:
     va, vb = spectrum(a.velocity), spectrum(b.velocity)
     cross = np.einsum("fji,fjk->fik", np.conj(va), vb)
     cross = np.roll(fft.irfft(cross, size, axis=0), len(a.known) - 1, axis=0)[:count]
-    turned = _best_rotation(cross) / _energy(a.velocity, b.velocity, mask_a, mask_b, spectrum, common)
+    fit = _best_rotation(cross) if rotation is None else np.einsum("lik,ki->l", cross, rotation)
+    turned = fit / _energy(a.velocity, b.velocity, mask_a, mask_b, spectrum, common)
     ta, tb = spectrum(a.turning), spectrum(b.turning)
     straight = common(ta, tb).sum(axis=1) / _energy(a.turning, b.turning, mask_a, mask_b, spectrum, common)
     enough = shared > LEAST_S * RATE

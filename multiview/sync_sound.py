@@ -21,7 +21,7 @@ _LEAST_S = 0.5
 
 
 def delay(one: tuple[Array, float, float], other: tuple[Array, float, float]) -> tuple[float, float] | None:
-    """How much more the second's clock reads than the first's at the same moment, in s, and how far the peak stands out.
+    """How much more the second's clock reads at the same moment, in s, and how far the peak stands out.
 
     Args:
         one, other: samples (N,), their rate in Hz, and the own time of the first in s.
