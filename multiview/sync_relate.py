@@ -74,8 +74,11 @@ def relate(first: int, second: int, a: Side, b: Side) -> Relation:
     if found.reason:
         return found
     pairs = [(a.tracks[i], b.tracks[j]) for i, j in people]
-    windows = refine(pairs, (a.times, b.times), known, found.lag)
-    return _refined(found, windows, "known cameras" if known else "two-view geometry")
+    fitted = _refined(found, refine(pairs, (a.times, b.times), None, found.lag), "two-view geometry")
+    if known is None:
+        return fitted
+    given = _refined(found, refine(pairs, (a.times, b.times), known, found.lag), "known cameras")
+    return _both(given, fitted)
 
 
 def _unfit(side: Side) -> str:
@@ -158,6 +161,14 @@ def _vertex(values: Array, peak: int) -> float:
     left, top, right = values[peak - 1 : peak + 2]
     bend = left - 2 * top + right
     return float((left - right) / (2 * bend)) if bend < 0 else 0.0
+
+
+def _both(given: Relation, fitted: Relation) -> Relation:
+    """Two witnesses: a calibration has its errors, a fitted geometry its freedom, and both are wrong in other ways."""
+    if given.depth == 0 or fitted.depth == 0 or given.drift or fitted.drift:
+        return given if given.depth else fitted
+    weights = np.array([given.sigma, fitted.sigma]) ** -2.0
+    return replace(given, lag=float(np.average([given.lag, fitted.lag], weights=weights)))
 
 
 def _refined(relation: Relation, windows: Sequence[Window], method: str) -> Relation:
