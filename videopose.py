@@ -196,6 +196,22 @@ def studio(
 
 
 @app.command()
+def sync(
+    videos: Annotated[list[Path], typer.Argument(help="Videos of one scene; the first one's clock is the scene's.")],
+    cameras: Annotated[Path | None, typer.Option(help="Their calibration, for offsets far below a frame.")] = None,
+    out: Out = Path("outputs"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do finished stages again.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tell when several cameras' videos show the same moment, from the people's motion and sound."""
+    from pipeline.command import sync_command
+    from pipeline.options import Options
+
+    raise typer.Exit(sync_command(videos, Options(out=out, overwrite=overwrite, formats=()), cameras, json, quiet))
+
+
+@app.command()
 def bench(
     clip: Annotated[Path, typer.Argument(help="The clip to time.")] = Path("outputs/sample.mp4"),
     repeats: Annotated[int, typer.Option(help="Runs; the median counts.")] = 3,

@@ -210,6 +210,25 @@ def studio_command(scene: str, out: Path, **choices: Any) -> int:
     return 0
 
 
+def sync_command(videos: Sequence[Path], options: Options, cameras: Path | None, json: bool, quiet: bool) -> int:
+    """Print the offsets and rates of the clocks of videos of one scene.
+
+    Returns the exit code: 0, or that of unusable input when a video's clock cannot be told. Raises VideoposeError.
+    """
+    from pipeline.runner import Runner
+    from pipeline.syncing import as_json, sync, table
+
+    console.start_logging(quiet)
+    with console.progress(quiet) as progress:
+
+        def tell(number: int) -> None:
+            progress.clip(videos[number].name, number + 1, len(videos))
+
+        clocks, infos = sync(Runner(options, progress), videos, cameras, tell)
+    print(json_module.dumps(as_json(clocks, infos), indent=1) if json else table(clocks, infos))
+    return 0 if clocks.reliable.all() else InputError.exit_code
+
+
 def bench_command(clip: Path, repeats: int) -> int:
     """Print frames per second of every stage: medians over several full runs into a temporary folder."""
     if repeats < 1:
