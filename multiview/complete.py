@@ -34,8 +34,8 @@ class Completed:
 def converted(found: Triangulated, convert: Callable[[Array], Array]) -> Triangulated:
     """The joints of another skeleton. `convert` is linear: (...,J,C) -> (...,K,C), as in `pipeline.skeletons`.
 
-    What a new joint is made of must be known; its score is that of the least sure part. One that it gives NaN for is made
-    of nothing: unknown.
+    What a new joint is made of must be known; its score is that of the least sure part. One that it gives NaN for is
+    made of nothing: unknown.
     """
     mix = convert(np.eye(found.points.shape[1]))  # (K,J)
     nothing, mix = ~np.isfinite(mix).all(-1), np.nan_to_num(mix)

@@ -109,15 +109,19 @@ def _on_one_clock(
     if options.sync == "none":
         return [replace(c, offset_s=c.offset_s - cameras[0].offset_s) for c in cameras]
     from multiview.sync import synchronise
+    from pipeline.sound import read_sound
 
     clocks = synchronise(
         [one.lifted for one in seen], [one.tracks for one in seen], [one.clip.info.times for one in seen],
-        cameras if known else None,
+        cameras if known else None, [read_sound(one.path) for one in seen],
     )  # fmt: skip
-    if not clocks.reliable:
-        hint = "--sync none, if the cameras were started together"
-        raise InputError("the clips cannot be brought onto one clock", "; ".join(clocks.reasons), hint)
-    notes.about["sync"] = {"confidence": [round(float(c), 3) for c in clocks.confidence]}
+    for one, sure, why in zip(seen, clocks.reliable, clocks.reasons, strict=True):
+        if not sure:
+            hint = "--sync none, if the cameras were started together"
+            raise InputError(f"{one.path.name} cannot be brought onto the clock of {seen[0].path.name}", why, hint)
+    notes.about["sync"] = {
+        "confidence": [round(float(c), 3) for c in clocks.confidence], "method": list(clocks.methods)
+    }  # fmt: skip
     return [
         replace(c, offset_s=float(o), rate=float(r))
         for c, o, r in zip(cameras, clocks.offset_s, clocks.rate, strict=True)

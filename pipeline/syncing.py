@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from motion.camera import default_camera
 from multiview.sync import Clocks, synchronise
 from pipeline.clip import open_clip
+from pipeline.clip_stages import ClipStages
 from pipeline.errors import UsageError
-from pipeline.metadata import focal_from_metadata
+from pipeline.ledger import Ledger
 from pipeline.results import Camera, ClipInfo, Motion3D, Track2D
-from pipeline.runner import Runner, _ClipRun
+from pipeline.runner import Runner, claim_folder
 from pipeline.sound import read_sound
 from pipeline.sources import release
 
@@ -27,15 +27,13 @@ def people_of(runner: Runner, path: Path) -> tuple[ClipInfo, list[Track2D], list
     """
     with open_clip(path) as clip:
         runner.prepare()
-        clip_run = _ClipRun(runner, path, clip)
+        home, facts = claim_folder(runner.options, path)
         try:
-            tracks, _ = clip_run._tracks()
+            stages = ClipStages(runner, path, clip, facts["clip_sha256"], Ledger(home))
+            tracks, _ = stages.tracks()
+            return clip.info, tracks, stages.lifted(tracks, stages.camera())
         finally:
-            release(clip_run.home)
-        info = clip.info
-    o = runner.options
-    camera = default_camera((info.width, info.height), o.fov_deg, o.focal_px, focal_from_metadata(path, info))
-    return info, tracks, [runner.lifter.lift(track, camera, info.times) for track in tracks]
+            release(home)
 
 
 def sync(
