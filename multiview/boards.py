@@ -193,13 +193,20 @@ def blur(grey: Array, corners: Array) -> float:
         return float("inf")
     dark, bright = np.percentile(part, (5, 95))
     x, y = cv2.Sobel(part, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(part, cv2.CV_32F, 0, 1) / 8
-    rises = [np.percentile(np.abs(x * np.cos(a) + y * np.sin(a)), 98) for a in _DIRECTIONS]
+    edge = 100 * (1 - 0.5 / (1 + _square_px(corners)))  # one pixel of a square's edge lies on an edge of one direction
+    rises = [np.percentile(np.abs(x * np.cos(a) + y * np.sin(a)), edge) for a in _DIRECTIONS]
     return float((bright - dark) / (np.sqrt(2 * np.pi) * max(min(rises), 1e-6)))
 
 
-def sharp(found: dict[int, Found], limit_px: float = 3.0) -> dict[int, Found]:
-    """Those boards (by frame) that are no more blurred than `limit_px` and than twice the median of all."""
+def sharp(found: dict[int, Found]) -> dict[int, Found]:
+    """Those boards (by frame) that are no more blurred than 3 px or 6 % of a square, and than 2.5 times the median."""
     if not found:
         return {}
     usual = float(np.median([one.blur_px for one in found.values()]))
-    return {frame: one for frame, one in found.items() if one.blur_px <= min(limit_px, 2 * usual)}
+    limits = {frame: min(2.5 * usual, max(3.0, 0.06 * _square_px(one.corners))) for frame, one in found.items()}
+    return {frame: one for frame, one in found.items() if one.blur_px <= limits[frame]}
+
+
+def _square_px(corners: Array) -> float:
+    """About the edge of a square in px, foreshortened."""
+    return float(np.sqrt(cv2.contourArea(cv2.convexHull(corners.astype(np.float32))) / len(corners)))

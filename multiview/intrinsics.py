@@ -189,10 +189,10 @@ def _fit(board: Board, views: Sequence[Found], size: tuple[int, int], free: tupl
 
 
 def _fit_fisheye(board: Board, views: Sequence[Found], size: tuple[int, int]) -> _Fit:
-    points, corners = ([part.astype(np.float64) for part in parts] for parts in _lists(board, views))
+    points, corners = ([part.astype(np.float64).swapaxes(0, 1) for part in parts] for parts in _lists(board, views))
     focal = max(size) / np.pi
     guess = np.array([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1]])
-    flags = cv2.fisheye.CALIB_RECOMPUTE_EXTRINSIC + cv2.fisheye.CALIB_FIX_SKEW + cv2.fisheye.CALIB_USE_INTRINSIC_GUESS
+    flags = cv2.CALIB_RECOMPUTE_EXTRINSIC + cv2.CALIB_FIX_SKEW + cv2.CALIB_USE_INTRINSIC_GUESS
     rule = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-9)
     try:
         rms, matrix, bend, turns, shifts = cv2.fisheye.calibrate(
@@ -203,7 +203,8 @@ def _fit_fisheye(board: Board, views: Sequence[Found], size: tuple[int, int]) ->
                          "without --fisheye; or film the board in all parts of the picture") from error  # fmt: skip
     expected = [cv2.fisheye.projectPoints(x, r, t, matrix, bend)[0] for x, r, t in zip(points, turns, shifts, strict=True)]
     errors = [np.sqrt(((a - b) ** 2).sum(-1).mean()) for a, b in zip(expected, corners, strict=True)]
-    return _Fit(matrix, bend.ravel(), rms, list(turns), np.array(errors), 0.0, 0.0, _FISHEYE, sum(map(len, points)))
+    return _Fit(matrix, bend.ravel(), rms, list(turns), np.array(errors), 0.0, 0.0, _FISHEYE,
+                sum(len(view.ids) for view in views))  # fmt: skip
 
 
 def _flags(free: Sequence[str]) -> int:
