@@ -16,8 +16,9 @@ else:
     import tomli as tomllib
 
 _UNITS = {"mm": 0.001, "cm": 0.01, "m": 1.0, "in": 0.0254, "inch": 0.0254, "inches": 0.0254, "": 1.0}
+_LENGTH = re.compile(r"(\d*\.?\d+) ?(mm|cm|m|in|inch|)")
 _MARKER = 0.75  # of the square, where nothing else is said
-_HINT = "charuco:5x7:60mm:45mm:DICT_4X4_50 (squares each way, edge of square and marker), or checkerboard:7x4:60mm (inner corners)"
+_HINT = "charuco:5x7:60mm:45mm:DICT_4X4_50 (squares), or checkerboard:7x4:60mm (inner corners)"
 
 
 def board(text: str) -> Board:
@@ -40,7 +41,7 @@ def board(text: str) -> Board:
     if kind == "checkerboard":
         _only(rest, {"inverted"}, text)
         return Board("checkerboard", columns, rows, square, inverted="inverted" in rest)
-    marker = length(rest.pop(0)) if rest and rest[0][:1].isdigit() else _MARKER * square
+    marker = length(rest.pop(0)) if rest and _LENGTH.fullmatch(rest[0]) else _MARKER * square
     names = [_dictionary(word) for word in rest if word not in ("inverted", "legacy")]
     if len(names) > 1:
         raise UsageError(f"no board {text!r}", f"two dictionaries: {' and '.join(names)}", _HINT)
@@ -50,7 +51,7 @@ def board(text: str) -> Board:
 
 def length(text: str) -> float:
     """Metres of a number with or without a unit: 54mm, 5.4cm, 0.054m, 2in, 0.054. Raises UsageError."""
-    found = re.fullmatch(r"(\d*\.?\d+) ?(mm|cm|m|in|inch|)", text.strip())
+    found = _LENGTH.fullmatch(text.strip())
     if not found:
         raise UsageError(f"{text!r} is no length", hint="54mm, 5.4cm, 0.054m, 2in or 0.054 (metres)")
     return float(found[1]) * _UNITS[found[2]]
@@ -77,7 +78,9 @@ def read_board(path: Path) -> Board:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot read the board {path}", str(error).splitlines()[0]) from error
     except KeyError as error:
-        raise InputError(f"the board {path} says no {error.args[0]}", hint="columns, rows and square_m are needed") from None
+        raise InputError(
+            f"the board {path} says no {error.args[0]}", hint="columns, rows and square_m are needed"
+        ) from None
     except (TypeError, ValueError, AttributeError) as error:
         raise InputError(f"the board {path} is not understood", str(error)) from error
     inverted, legacy = bool(told.get("inverted")), bool(told.get("legacy"))

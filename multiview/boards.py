@@ -22,7 +22,7 @@ Kind = Literal["charuco", "checkerboard"]
 DICTIONARIES = tuple(sorted(name for name in dir(cv2.aruco) if name.startswith("DICT_")))
 _LONGEST = 960  # px; a checkerboard is looked for in a picture no larger, and its corners refined in the whole one
 _FEWEST = 4  # corners of a detection
-_DIRECTIONS = np.arange(4) * np.pi / 4
+_ASIDE = 5  # px beside corners that are looked at for blur, so that a single row of corners has edges, too
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Board:
     legacy: bool = False  # ChArUco of OpenCV before 4.6, which starts with black where the rows are even
 
     def __post_init__(self) -> None:
-        if not (2 <= min(self.columns, self.rows) and max(self.columns, self.rows) <= 50):
+        if min(self.columns, self.rows) < 2 or max(self.columns, self.rows) > 50:
             raise UsageError(f"a board of {self.columns} x {self.rows}", "2 to 50 each way are possible")
         if not 0.001 <= self.square_m <= 3:
             raise UsageError(
@@ -124,7 +124,7 @@ def _charuco(board: Board, grey: Array) -> Found | None:
     order = np.argsort(ids.reshape(-1))
     ids, corners = ids.reshape(-1)[order], corners.reshape(-1, 2)[order].astype(np.float64)
     near = cdist(corners, corners)[~np.eye(len(corners), dtype=bool)].min()
-    corners = _refined(grey, corners, int(np.clip(near * (1 - board.marker_m / board.square_m) / 2, 3, 8)))
+    corners = _refined(grey, corners, int(np.clip(near * (1 - board.marker_m / board.square_m) / 2, 2, 8)))
     return Found(ids, corners, blur(grey, corners), ids[None])
 
 
@@ -132,7 +132,9 @@ def _checkerboard(board: Board, grey: Array) -> Found | None:
     shape, scale = (board.columns, board.rows), min(1.0, _LONGEST / max(grey.shape))
     small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
     usual = cv2.CALIB_CB_NORMALIZE_IMAGE
-    seen, corners = cv2.findChessboardCorners(small, shape, flags=usual + cv2.CALIB_CB_ADAPTIVE_THRESH + cv2.CALIB_CB_FAST_CHECK)
+    seen, corners = cv2.findChessboardCorners(
+        small, shape, flags=usual + cv2.CALIB_CB_ADAPTIVE_THRESH + cv2.CALIB_CB_FAST_CHECK
+    )
     if not seen:  # the slower one sees what the other does not, and the other way round
         seen, corners = cv2.findChessboardCornersSB(small, shape, flags=usual + cv2.CALIB_CB_ACCURACY)
     if not seen:
@@ -178,23 +180,27 @@ def _ways(grey: Array, grid: Array) -> Array:
     dark = (np.add.outer(np.arange(rows - 1), np.arange(columns - 1)) % 2) == 0  # as the square before the first
     turns = range(0, 4, 1 if rows == columns else 2)
     fits = [level[np.rot90(dark, turn)].mean() < level[~np.rot90(dark, turn)].mean() for turn in turns]
-    return np.array([np.rot90(plain, turn).ravel() for turn, fit in zip(turns, fits, strict=True) if fit or not any(fits)])
+    return np.array(
+        [np.rot90(plain, turn).ravel() for turn, fit in zip(turns, fits, strict=True) if fit or not any(fits)]
+    )
 
 
 def blur(grey: Array, corners: Array) -> float:
     """Standard deviation in px of the softest edges around corners (N,2) px, as of a step seen through a Gaussian.
 
     A step of contrast c blurred by s rises by at most c / (s sqrt(2 pi)) per pixel. Motion softens the edges across it
-    only, so the direction with the gentlest rise counts; a sharp board that stands askew seems softer by at most 41 %.
+    only, so of the two directions of edges, as the rectangle around the corners has them, that with the gentler rise
+    counts. Where the rectangle stands askew to the edges they seem softer by at most 41 %.
     """
-    low, high = np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int) + 1
+    low, high = np.floor(corners.min(0)).astype(int) - _ASIDE, np.ceil(corners.max(0)).astype(int) + _ASIDE + 1
     part = grey[max(low[1], 0) : high[1], max(low[0], 0) : high[0]].astype(np.float32)
     if min(part.shape) < 5:
         return float("inf")
     dark, bright = np.percentile(part, (5, 95))
     x, y = cv2.Sobel(part, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(part, cv2.CV_32F, 0, 1) / 8
+    askew = np.radians(cv2.minAreaRect(corners.astype(np.float32))[2])
     edge = 100 * (1 - 0.5 / (1 + _square_px(corners)))  # one pixel of a square's edge lies on an edge of one direction
-    rises = [np.percentile(np.abs(x * np.cos(a) + y * np.sin(a)), edge) for a in _DIRECTIONS]
+    rises = [np.percentile(np.abs(x * np.cos(a) + y * np.sin(a)), edge) for a in (askew, askew + np.pi / 2)]
     return float((bright - dark) / (np.sqrt(2 * np.pi) * max(min(rises), 1e-6)))
 
 

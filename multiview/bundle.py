@@ -164,7 +164,9 @@ class _Problem:
         self.scene_at = at
         self.start = np.concatenate([*parts, scene.numbers])
         self.focal_columns = [
-            self.lens_at[i].start + _width(free[: list(free).index(FOCAL)]) for i, free in enumerate(lens) if FOCAL in free
+            self.lens_at[i].start + _width(free[: list(free).index(FOCAL)])
+            for i, free in enumerate(lens)
+            if FOCAL in free
         ]
 
     def unpacked(self, x: Array) -> tuple[list[Camera], Points | Boards]:
@@ -212,7 +214,9 @@ class _Problem:
         rows = self.rows[index]
         turn, shift = self._pose(index, x)
         matrix = Rotation.from_rotvec(turn).as_matrix()
-        _, by_local, by_lens = lens_pixels(self._lens(index, x), self.cameras[index].fisheye, world[rows] @ matrix.T + shift)
+        _, by_local, by_lens = lens_pixels(
+            self._lens(index, x), self.cameras[index].fisheye, world[rows] @ matrix.T + shift
+        )
         by_world = by_local @ matrix
         by_turn = -by_world @ skew(world[rows]) @ rotation_derivative(turn[None])[0]
         blocks = [by_world @ by_scene[rows], by_lens @ self.mixes[index]]

@@ -129,9 +129,9 @@ def _chained(cameras: Sequence[Camera], pairs: dict[tuple[int, int], Relative]) 
 
 
 def _moments(seen: Sequence[dict[int, Sighting]], floor: int | None) -> list[int]:
-    """Those that at least two cameras share, thinned out evenly."""
+    """Those that at least two cameras share (where there are two), thinned out evenly."""
     every = sorted(set().union(*seen))
-    kept = [moment for moment in every if sum(moment in boards for boards in seen) > 1]
+    kept = [moment for moment in every if sum(moment in boards for boards in seen) >= min(2, len(seen))]
     if len(kept) > _MOMENTS:
         kept = [kept[i] for i in np.linspace(0, len(kept) - 1, _MOMENTS).astype(int)]
     return sorted({*kept, *([] if floor is None else [floor])})
@@ -152,7 +152,9 @@ def _placed(board: Board, rig: Sequence[Camera], seen: Sequence[dict[int, Sighti
     return np.array(poses), ways
 
 
-def _price(board: Board, rig: Sequence[Camera], views: Sequence[tuple[int, Sighting]], pose: Array) -> tuple[float, list[int]]:
+def _price(
+    board: Board, rig: Sequence[Camera], views: Sequence[tuple[int, Sighting]], pose: Array
+) -> tuple[float, list[int]]:
     """Distance in px of a board at that pose, summed over cameras, each in the way that suits it best."""
     world = board.points @ pose[:3, :3].T + pose[:3, 3]
     total, ways = 0.0, []
@@ -165,8 +167,8 @@ def _price(board: Board, rig: Sequence[Camera], views: Sequence[tuple[int, Sight
     return total, ways
 
 
-def _adjusted(board: Board, rig: list[Camera], seen: Sequence[dict[int, Sighting]], moments: Sequence[int], poses: Array,
-              ways: list[dict[int, int]]) -> tuple[Adjusted, Observations, int]:  # fmt: skip
+def _adjusted(board: Board, rig: list[Camera], seen: Sequence[dict[int, Sighting]], moments: Sequence[int],
+              poses: Array, ways: list[dict[int, int]]) -> tuple[Adjusted, Observations, int]:  # fmt: skip
     """Bundle adjustment, twice: the second time without gross errors; and how many these were."""
     observations = _observations(board, seen, moments, ways)
     scene = Boards(board.points, Rotation.from_matrix(poses[:, :3, :3]).as_rotvec(), poses[:, :3, 3])
@@ -179,7 +181,9 @@ def _adjusted(board: Board, rig: list[Camera], seen: Sequence[dict[int, Sighting
     return adjust(done.cameras, done.scene, kept), kept, int((~good).sum())
 
 
-def _observations(board: Board, seen: Sequence[dict[int, Sighting]], moments: Sequence[int], ways: list[dict[int, int]]) -> Observations:
+def _observations(
+    board: Board, seen: Sequence[dict[int, Sighting]], moments: Sequence[int], ways: list[dict[int, int]]
+) -> Observations:
     cameras, points, pixels = [], [], []
     for index, boards in enumerate(seen):
         for number, moment in enumerate(moments):
@@ -205,5 +209,7 @@ def _warnings(pairs: dict[tuple[int, int], Relative], names: Sequence[str], boar
         if one.moments >= 3 and one.agree < 0.5 * one.moments:
             out.append(f"{both}: only {one.agree} of {one.moments} shared boards agree; are the videos synchronous?")
         if one.rival >= 0.8 * one.agree and one.moments > 1:
-            out.append(f"{both}: another arrangement fits {one.rival} of {one.moments} boards, too; move the board more")
+            out.append(
+                f"{both}: another arrangement fits {one.rival} of {one.moments} boards, too; move the board more"
+            )
     return out

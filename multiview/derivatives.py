@@ -34,7 +34,10 @@ def lens_pixels(lens: Array, fisheye: bool, local: Array) -> tuple[Array, Array,
 
 
 def rotation_derivative(turns: Array) -> Array:
-    """Rotation vectors (N,3) rad to their right Jacobians (N,3,3): d(R x)/dr = -R [x] J (Chirikjian 2012, eq. 10.86)."""
+    """Rotation vectors (N,3) rad to their right Jacobians J (N,3,3): d(R x)/dr = -R [x] J.
+
+    Sola, Deray and Atchuthan, A micro Lie theory for state estimation in robotics, 2018, appendix B.
+    """
     angle = np.linalg.norm(turns, axis=1)[:, None, None]
     cross = skew(turns)
     small = angle < 1e-4
@@ -83,6 +86,8 @@ def _fisheye(bend: Array, flat: Array) -> tuple[Array, Array, Array]:
     unit = flat / radius[:, None]
     outward = unit[:, :, None] * unit[:, None, :]
     ratio = (bent / radius)[:, None, None]
-    return unit * bent[:, None], ratio * np.eye(2) + (slope[:, None, None] - ratio) * outward, (
-        unit[:, :, None] * powers[:, None, :]
+    return (
+        unit * bent[:, None],
+        ratio * np.eye(2) + (slope[:, None, None] - ratio) * outward,
+        (unit[:, :, None] * powers[:, None, :]),
     )

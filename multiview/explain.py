@@ -12,6 +12,7 @@ from multiview.boards import DICTIONARIES, Board, charuco_board, find
 from pipeline.results import Array
 
 _LONGEST = 960  # px
+_LARGEST = (*(name for name in DICTIONARIES if name.endswith("_1000")), "DICT_ARUCO_ORIGINAL")
 
 
 def why_not(board: Board, pictures: Sequence[Array]) -> tuple[str, str]:
@@ -30,7 +31,10 @@ def why_not(board: Board, pictures: Sequence[Array]) -> tuple[str, str]:
 def _charuco(board: Board, pictures: Sequence[Array]) -> tuple[str, str] | None:
     flipped = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
     if _count(board, flipped):
-        return "the footage is mirrored: markers are read only after flipping it", "switch mirroring off, or flip the file"
+        return (
+            "the footage is mirrored: markers are read only after flipping it",
+            "switch mirroring off, or flip the file",
+        )
     turned = replace(board, columns=board.rows, rows=board.columns)
     others = {
         "columns and rows are exchanged": (turned, f"{turned.columns}x{turned.rows}"),
@@ -46,18 +50,22 @@ def _charuco(board: Board, pictures: Sequence[Array]) -> tuple[str, str] | None:
 def _markers(board: Board, pictures: Sequence[Array]) -> tuple[str, str] | None:
     """What the markers alone tell."""
     own = set(charuco_board(board).getIds().ravel().tolist())
-    by_name = {name: _read(name, pictures, board.inverted) for name in DICTIONARIES if "APRILTAG" not in name}
-    if by_name.get(board.dictionary):
-        seen = by_name[board.dictionary]
+    if seen := _read(board.dictionary, pictures, board.inverted):
         extra = sorted(seen - own)
         if extra:
             return (f"markers up to number {max(seen)} are seen, the board said ends with {max(own)}",
                     "are columns and rows right (squares, not corners)?")  # fmt: skip
-        return f"{len(seen)} markers are read, but too few side by side", "show more of the board, nearer; are columns and rows right?"
+        return (
+            f"{len(seen)} markers are read, but too few side by side",
+            "show more of the board, nearer; are columns and rows right?",
+        )
+    by_name = {name: _read(name, pictures, board.inverted) for name in _LARGEST}
     best = max(by_name, key=lambda name: len(by_name[name]))
-    if len(by_name[best]) >= 3:
-        return f"the markers are of {best}, not of {board.dictionary}", f"--board with {best}"
-    return None
+    if len(by_name[best]) < 3:
+        return None
+    size = next((size for size in (50, 100, 250) if max(by_name[best]) < size), 1000)
+    name = best.replace("_1000", f"_{size}")  # the smaller ones of a family are its beginning
+    return f"the markers are of {name}, not of {board.dictionary}", f"--board with {name}"
 
 
 def _read(name: str, pictures: Sequence[Array], inverted: bool) -> set[int]:

@@ -88,8 +88,11 @@ def fit_lens(board: Board, found: Sequence[Found], size: tuple[int, int], name: 
     if _FEWEST <= len(good) < len(views):
         views, fit = good, _best(board, good, size, fisheye)
     if fit.rms > 0.02 * max(size):
-        raise InputError(f"no lens explains the boards of {name or 'the camera'}", f"{fit.rms:.0f} px on average remain",
-                         "are columns and rows of the board right? is the board flat?")  # fmt: skip
+        raise InputError(
+            f"no lens explains the boards of {name or 'the camera'}",
+            f"{fit.rms:.0f} px on average remain",
+            "are columns and rows of the board right? is the board flat?",
+        )
     camera = Camera(fit.matrix, size, fit.bend, source="boards", name=name, fisheye=fisheye)
     tilts = [np.degrees(np.arccos(min(1.0, abs(cv2.Rodrigues(turn)[0][2, 2])))) for turn in fit.turns]
     spread = max(fit.focal_std, _jackknife(board, views, size, fit, fisheye))
@@ -201,7 +204,9 @@ def _fit_fisheye(board: Board, views: Sequence[Found], size: tuple[int, int]) ->
     except cv2.error as error:
         raise InputError("no fisheye lens explains the boards", str(error).splitlines()[-1].strip(),
                          "without --fisheye; or film the board in all parts of the picture") from error  # fmt: skip
-    expected = [cv2.fisheye.projectPoints(x, r, t, matrix, bend)[0] for x, r, t in zip(points, turns, shifts, strict=True)]
+    expected = [
+        cv2.fisheye.projectPoints(x, r, t, matrix, bend)[0] for x, r, t in zip(points, turns, shifts, strict=True)
+    ]
     errors = [np.sqrt(((a - b) ** 2).sum(-1).mean()) for a, b in zip(expected, corners, strict=True)]
     return _Fit(matrix, bend.ravel(), rms, list(turns), np.array(errors), 0.0, 0.0, _FISHEYE,
                 sum(len(view.ids) for view in views))  # fmt: skip

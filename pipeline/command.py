@@ -190,6 +190,26 @@ def studio_command(scene: str, out: Path, **choices: Any) -> int:
     return 0
 
 
+def calibrate_command(videos: Sequence[Path], board: str, **choices: Any) -> int:
+    """Calibrate the cameras of videos that show a board; prints a table and where the rig lies.
+
+    Raises:
+        UsageError, InputError, OutputError: as `pipeline.calibrating.run`.
+    """
+    from pipeline.calibrating import run
+    from pipeline.calibration import Request, table
+
+    console.start_logging(quiet=False)
+    request = Request(tuple(videos), board, **choices)
+    with console.progress(quiet=False) as progress:
+        rig = run(request, progress)
+    for text in rig.warnings:
+        console.say(f"warning: {text}", sys.stderr)
+    print(table(rig))
+    print(f"\n{request.out}, {request.out.with_suffix('.json').name}, {request.out.with_suffix('.png').name}")
+    return 0
+
+
 def bench_command(clip: Path, repeats: int) -> int:
     """Print frames per second of every stage: medians over several full runs into a temporary folder."""
     if repeats < 1:

@@ -53,7 +53,7 @@ def zoomed(camera, x, y=None):
 def boards(random, count=8):
     y, x = np.mgrid[:4, :5] * 0.1
     corners = np.stack([x.ravel(), y.ravel(), 0 * x.ravel()], axis=1)
-    return Boards(corners, random.normal(0, 0.6, (count, 3)), random.normal(0, 0.3, (count, 3)) + (0, 0, 0.5))
+    return Boards(corners, random.normal(0, 0.6, (count, 3)), random.normal((0, 0, 0.5), 0.3, (count, 3)))
 
 
 @pytest.mark.parametrize("bend", BENDS)
@@ -104,7 +104,9 @@ def test_free_points_give_cameras_and_focal_lengths_up_to_scale():
     truth, world = rig(4), random.uniform(-0.8, 0.8, (60, 3))
     seen = observed(truth, world)
     start = [replace(one, matrix=zoomed(one, 1.05)) for one in perturbed(truth, random)]
-    done = adjust(start, Points(world + random.normal(0, 0.05, world.shape)), seen, [("centre", "focal")] * 4, steps=400)
+    done = adjust(
+        start, Points(world + random.normal(0, 0.05, world.shape)), seen, [("centre", "focal")] * 4, steps=400
+    )
     found, expected = ([one.camera_to_world[:3, 3] for one in cams] for cams in (done.cameras, truth))
     scale = np.linalg.norm(expected[1] - expected[0]) / np.linalg.norm(found[1] - found[0])
     np.testing.assert_allclose((np.array(found) - found[0]) * scale, np.array(expected) - expected[0], atol=1e-5)
@@ -137,7 +139,9 @@ def test_some_wrong_observations_hardly_matter():
     truth, scene = rig(3), boards(random, 10)
     seen = observed(truth, scene.world)
     wrong = random.random(len(seen)) < 0.1
-    pixels = seen.pixels + random.normal(0, 0.2, seen.pixels.shape) + wrong[:, None] * random.normal(0, 40, (len(seen), 2))
+    pixels = (
+        seen.pixels + random.normal(0, 0.2, seen.pixels.shape) + wrong[:, None] * random.normal(0, 40, (len(seen), 2))
+    )
     done = adjust(perturbed(truth, random), scene, replace(seen, pixels=pixels), loss_px=0.5)
     for one, other in zip(done.cameras, truth, strict=True):
         np.testing.assert_allclose(one.camera_to_world[:3, 3], other.camera_to_world[:3, 3], atol=0.01)
