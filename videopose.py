@@ -212,6 +212,38 @@ def sync(
 
 
 @app.command()
+def calibrate(
+    videos: Annotated[list[Path], typer.Argument(help="One per camera: videos of the board, or folders of pictures.")],
+    board: Annotated[
+        str, typer.Option(help="charuco:5x7:60mm:45mm:DICT_4X4_50, checkerboard:7x4:60mm (inner corners), or a .toml.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The rig file; a .json and .png lie beside it.")] = Path(
+        "rig.toml"
+    ),
+    cameras: Annotated[Path | None, typer.Option(help="A rig file with known lenses.")] = None,
+    intrinsics_from: Annotated[
+        Path | None, typer.Option(help="Folder with pictures or videos for the lenses, named after the videos.")
+    ] = None,
+    intrinsics_board: Annotated[str | None, typer.Option(help="The board in them; default: the same.")] = None,
+    timestamps: Annotated[
+        Path | None, typer.Option(help="CSV: sync_index, cam_id[, frame_index]; else frames match by number.")
+    ] = None,
+    floor: Annotated[int | None, typer.Option(min=0, help="Frame in which the board lies on the floor.")] = None,
+    step: Annotated[int | None, typer.Option(min=1, help="Every how many frames; default: at most 400.")] = None,
+    fisheye: Annotated[bool, typer.Option("--fisheye", help="The lenses are fisheyes.")] = False,
+) -> None:
+    """Cameras from a board that they filmed together: lenses, places, scale."""
+    from pipeline.command import calibrate_command
+
+    raise typer.Exit(
+        calibrate_command(
+            videos, board, out=out, cameras=cameras, intrinsics_from=intrinsics_from,
+            intrinsics_board=intrinsics_board, timestamps=timestamps, floor=floor, step=step, fisheye=fisheye,
+        )
+    )  # fmt: skip
+
+
+@app.command()
 def bench(
     clip: Annotated[Path, typer.Argument(help="The clip to time.")] = Path("outputs/sample.mp4"),
     repeats: Annotated[int, typer.Option(help="Runs; the median counts.")] = 3,

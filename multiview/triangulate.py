@@ -210,6 +210,7 @@ def sum_of_steps(seen: Sights, places: Array, used: Array, limit: Array) -> Arra
         off, depth = seen.errors(places)
         size = np.sqrt((off**2).sum(1))
         weights = np.where(used, seen.weights / np.maximum(size / (HUBER * limit), 1.0), 0.0)
+        depth = np.where(used, depth, 1.0)  # unseen joints have none
         by = (seen.rows[:, :, :3] - off[:, :, None] * seen.axis[:, None, :3]) / depth[:, None, None]
         turned = weights[:, None, None] * by
         normal = np.stack([(turned[:, :, i] * by[:, :, j]).sum((0, 1)) for i, j in _UPPER])

@@ -229,6 +229,26 @@ def sync_command(videos: Sequence[Path], options: Options, cameras: Path | None,
     return 0 if clocks.reliable.all() else InputError.exit_code
 
 
+def calibrate_command(videos: Sequence[Path], board: str, **choices: Any) -> int:
+    """Calibrate the cameras of videos that show a board; prints a table and where the rig lies.
+
+    Raises:
+        UsageError, InputError, OutputError: as `pipeline.calibrating.run`.
+    """
+    from pipeline.calibrating import run
+    from pipeline.calibration import Request, table
+
+    console.start_logging(quiet=False)
+    request = Request(tuple(videos), board, **choices)
+    with console.progress(quiet=False) as progress:
+        rig = run(request, progress)
+    for text in rig.warnings:
+        console.say(f"warning: {text}", sys.stderr)
+    print(table(rig))
+    print(f"\n{request.out}, {request.out.with_suffix('.json').name}, {request.out.with_suffix('.png').name}")
+    return 0
+
+
 def bench_command(clip: Path, repeats: int) -> int:
     """Print frames per second of every stage: medians over several full runs into a temporary folder."""
     if repeats < 1:
