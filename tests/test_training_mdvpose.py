@@ -11,6 +11,7 @@ from commandline import call
 from recipe_runs import losses, rows, same
 from test_training_scenes import write_egobody, write_ski
 
+from benchmarks import mdvpose as mdvpose_benchmark
 from lifters.networks.motionbert import DSTformer
 from lifters.released import read_network
 from lifters.variants import recognise
@@ -244,6 +245,20 @@ def test_egobody_is_scored_where_there_is_truth(tmp_path, capsys):
     assert code == 0, stderr
     mean = stdout.splitlines()[-1].split()
     assert mean[0] == "mean" and float(mean[1]) == pytest.approx(1000 * np.mean(expected), abs=0.006)
+
+
+def test_the_benchmark_prints_its_table(mocap, capsys):
+    mdvpose_benchmark.main(["--data", str(mocap), "--steps", "3", "--seeds", "2", "--labelled", "0.2", "--published"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("42 windows of four views, 8 with labels")
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
+    assert [row[0] for row in table] == ["seed", "---", "0", "1", "mean ± sd"] and {len(row) for row in table} == {8}
+    errors = np.array([row[1:] for row in table[2:4]], float)
+    assert (errors > 20).all() and (errors < 1000).all() and (errors[0] != errors[1]).any()
+    means = [float(cell.split()[0]) for cell in table[-1][1:]]
+    np.testing.assert_allclose(means, errors.mean(0), atol=0.11)
+    with pytest.raises(SystemExit, match="--data names it"):
+        mdvpose_benchmark.main(["--data", str(mocap.parent)])
 
 
 def test_command(mocap, tmp_path, capsys):
