@@ -37,7 +37,7 @@ PAPER = {
     "filmed": {"epochs": 60, "learning_rate": 1e-4, "decay": 0.95, "consistency": 0.01},  # ours; as Human3.6M
 }
 OTHERWISE = {"metres": False, "centred": False, "root_relative": True, "frozen": 0}
-OWN_WEIGHT = 1.0  # of this project's consistency where the paper's is not 0
+OWN_WEIGHT = 2.0  # of this project's consistency where the paper's is not 0
 
 
 @dataclass(frozen=True)
