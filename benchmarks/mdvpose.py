@@ -67,8 +67,8 @@ def compare(path: Path, arguments: argparse.Namespace) -> None:
         Options(
             path, network="convolution", channels=128, widths=(3, 3), dropout=0.0, frames=9, stride=9,
             labelled=arguments.labelled, batch=8, epochs=arguments.steps, scratch_epochs=arguments.steps,
-            scratch_rate=2e-3, learning_rate=1e-3, warmup=max(1, arguments.steps // 20), velocity=1.0, steps=arguments.steps,
-            noise=arguments.noise, consistency=arguments.consistency,
+            scratch_rate=2e-3, learning_rate=1e-3, warmup=max(1, arguments.steps // 20), velocity=1.0,
+            steps=arguments.steps, noise=arguments.noise, consistency=arguments.consistency,
         )
     )  # fmt: skip
     known = Scenes(_read(options, "train"), options.frames, options.stride)
