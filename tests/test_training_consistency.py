@@ -9,7 +9,7 @@ from published import signed
 from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.transform import Rotation
 
-from training.consistency import disagreement, orthogonal_fit, view_agreement
+from training.consistency import ROUNDS, disagreement, orthogonal_fit, view_agreement
 from training.fused import centred, fuse
 
 
@@ -91,7 +91,7 @@ def differences(value, poses, step=1e-6):
 def test_gradients_are_those_with_rotations_held():
     poses, seen = tensor("views", (3, 2, 5, 3)), torch.tensor([[True, True], [True, True], [True, False]])
     weights = seen[..., None].expand(3, 2, 5).double()
-    fixed = fuse(poses, weights, rounds=1)
+    fixed = fuse(poses, weights, rounds=ROUNDS)
     rotation, factor = orthogonal_fit(poses, poses[:1])
 
     def ours(p):
@@ -141,6 +141,16 @@ def test_fusing_lowers_errors_and_more_where_depth_is_doubted():
     assert doubted < 0.8 * plain < 0.8 * 0.75 * alone
     exact = fuse(truth, ones)
     assert apart(exact, truth) < 1e-6, "views without errors stay as they are"
+
+
+def test_poses_that_are_too_flat_in_depth_regain_it():
+    """What all views get wrong alike is undone, since each sees the others' depth in its picture."""
+    pose = torch.from_numpy(np.random.default_rng(5).normal(0, 0.3, (20, 17, 3)))
+    truth, _ = turned(pose, 4, 6, (1.0, 1.0), 0.0)
+    said = truth * torch.tensor([1.0, 1.0, 0.7])
+    ones = torch.ones(said.shape[:-1], dtype=torch.double)
+    alone, few, many = (apart(p, truth) for p in (said, fuse(said, ones, rounds=3), fuse(said, ones, rounds=40)))
+    assert many < 0.6 * few < 0.6 * 0.6 * alone
 
 
 def test_frames_nearby_help_cameras_that_hardly_turn():

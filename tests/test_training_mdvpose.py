@@ -11,6 +11,7 @@ from commandline import call
 from recipe_runs import losses, rows, same
 from test_training_scenes import write_egobody, write_ski
 
+from benchmarks import mdvpose as mdvpose_benchmark
 from lifters.networks.motionbert import DSTformer
 from lifters.released import read_network
 from lifters.variants import recognise
@@ -56,7 +57,7 @@ def test_it_learns_from_both_kinds_of_windows(whole):
     assert len(second) >= 4 and agreed[-1] < 0.9 * agreed[0]
     for row in rows(out, "finetune"):
         parts = {name: float(row[name]) for name in ("position", "scale", "velocity", "consistency")}
-        told = parts["position"] + 0.5 * parts["scale"] + parts["velocity"] + parts["consistency"]
+        told = parts["position"] + 0.5 * parts["scale"] + parts["velocity"] + 2 * parts["consistency"]
         assert float(row["loss"]) == pytest.approx(told, rel=1e-5)
 
 
@@ -96,7 +97,7 @@ def test_what_is_left_reads_like_a_published_file(whole, mocap, tmp_path):
     assert found.network == "videopose3d" and found.facts["frames"] == 9
     held = torch.load(path, weights_only=True)
     assert (held["recipe"], held["stage"], held["fps"]) == ("mdvpose", "finetune", 30)
-    assert held["config"]["consistency"] == 1.0 and held["config"]["metres"] is False
+    assert held["config"]["consistency"] == 2.0 and held["config"]["metres"] is False
     path = quick(mocap, tmp_path, *NARROW, "steps=1")
     assert recognise(read_network(path)).network == "motionbert"
     assert lifter_class("motionbert", path)(weights=path).convention.rate == 30
@@ -155,7 +156,7 @@ def test_frames_that_are_not_there_teach_nothing(mocap):
 @pytest.mark.parametrize("published", [True, False])
 def test_the_consistency_is_the_one_asked_for(mocap, published):
     options, found = of(mocap, "metres=yes", f"published={published}", "labelled=1")
-    assert options.consistency == (0.01 if published else 1.0)
+    assert options.consistency == (0.01 if published else 2.0)
     network = build(options, 0, None).eval()
     taught = stage(options, "finetune", found, network, 0)
     drawn = taught.draw(torch.arange(5), torch.Generator().manual_seed(3))
@@ -197,7 +198,7 @@ def test_options_are_the_papers_for_the_data(mocap, h36m, tmp_path):
     assert told(h36m, "published=yes") == (60, 1e-4, 0.95, 0.01, True, 0, False, True)
     assert told(ego, "published=yes") == told(ego) == (200, 4e-4, 0.98, 0, False, 4, False, False)
     assert told(ego, "views=kinect", "published=yes") == (200, 4e-4, 0.98, 0.01, False, 4, False, False)
-    assert told(ego, "views=kinect")[3] == told(ski)[3] == told(mocap)[3] == 1.0
+    assert told(ego, "views=kinect")[3] == told(ski)[3] == told(mocap)[3] == 2.0
     for wrong in ("metres=yes", "labelled=0", "labelled=1.5"):
         with pytest.raises(UsageError):
             told(ego, wrong)
@@ -244,6 +245,20 @@ def test_egobody_is_scored_where_there_is_truth(tmp_path, capsys):
     assert code == 0, stderr
     mean = stdout.splitlines()[-1].split()
     assert mean[0] == "mean" and float(mean[1]) == pytest.approx(1000 * np.mean(expected), abs=0.006)
+
+
+def test_the_benchmark_prints_its_table(mocap, capsys):
+    mdvpose_benchmark.main(["--data", str(mocap), "--steps", "3", "--seeds", "2", "--labelled", "0.2", "--published"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("70 windows of four views, 14 with labels")
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
+    assert [row[0] for row in table] == ["seed", "---", "0", "1", "mean ± sd"] and {len(row) for row in table} == {8}
+    errors = np.array([row[1:] for row in table[2:4]], float)
+    assert (errors > 20).all() and (errors < 1000).all() and (errors[0] != errors[1]).any()
+    means = [float(cell.split()[0]) for cell in table[-1][1:]]
+    np.testing.assert_allclose(means, errors.mean(0), atol=0.11)
+    with pytest.raises(SystemExit, match="--data names it"):
+        mdvpose_benchmark.main(["--data", str(mocap.parent)])
 
 
 def test_command(mocap, tmp_path, capsys):

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from training.fused import DEPTH, centred, fuse
 
+ROUNDS = 5  # of fusing for a loss; the next step goes on from there
+
 
 def disagreement(poses: Tensor, seen: Tensor, depth: float = DEPTH, reach: int = 0) -> Tensor:
     """Mean distance of every view's joints from the fused pose of all views, in the unit of the poses.
@@ -25,7 +27,7 @@ def disagreement(poses: Tensor, seen: Tensor, depth: float = DEPTH, reach: int =
     if not together.any():
         return poses.sum() * 0
     weights = seen[..., None].expand(poses.shape[:-1]).to(poses)
-    apart = centred(poses, weights) - fuse(poses.detach(), weights, depth, reach, rounds=1)
+    apart = centred(poses, weights) - fuse(poses.detach(), weights, depth, reach, ROUNDS)
     return apart[together].norm(dim=-1).mean()
 
 

@@ -7,15 +7,17 @@ own line of sight it counts more than along it: the mean is weighted by informat
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-DEPTH = 3.0  # how much larger a lifter's errors are in depth than in the picture
+DEPTH = 10.0  # how much larger a lifter's errors are in depth than in the picture
 TINY = 1e-9
 
 
 @torch.no_grad()
-def fuse(poses: Tensor, weights: Tensor, depth: float = DEPTH, reach: int = 0, rounds: int = 3) -> Tensor:
+def fuse(poses: Tensor, weights: Tensor, depth: float = DEPTH, reach: int = 0, rounds: int = 10) -> Tensor:
     """The fused pose as every view would see it, (...,V,T,J,3): in its axes and unit, about its weighted mean joint.
 
     Cameras may move: rotations and scales are of a frame. They are found from the first view that has the frame, then
@@ -29,15 +31,16 @@ def fuse(poses: Tensor, weights: Tensor, depth: float = DEPTH, reach: int = 0, r
     """
     seen = weights.sum(-1) > 0
     first = seen.int().argmax(-2, keepdim=True)
-    base = poses.take_along_dim(first[..., None, None], -4)
+    mean = poses.take_along_dim(first[..., None, None], -4)
     trust = weights * weights.take_along_dim(first[..., None], -3)
+    trust = torch.where(trust.sum(-1, keepdim=True) > 0, trust, weights)
     near = _neighbours(first, reach)
-    turn, scale, middle, other = _fit(base, poses, torch.where(trust.sum(-1, keepdim=True) > 0, trust, weights), near)
-    mean = base
+    sure = torch.tensor([1.0, 1.0, depth**-2]).to(poses)
+    placed = _fit(mean, poses, trust, near, sure)
     for _ in range(rounds):
-        mean = _mean(mean, (poses - middle) @ turn / scale + other, turn, weights, depth)
-        turn, scale, middle, other = _fit(mean, poses, weights, near, depth)
-    return (mean - other) @ turn.transpose(-1, -2) * scale
+        mean = _mean(mean, placed.back(poses), placed.turn, weights, sure)
+        placed = _fit(mean, poses, weights, near, sure, placed)
+    return placed.onto(mean) - placed.middle
 
 
 def centred(poses: Tensor, weights: Tensor) -> Tensor:
@@ -53,24 +56,42 @@ def rotations(product: Tensor) -> Tensor:
     return (u * sign[..., None, :]) @ vt
 
 
-def _fit(
-    mean: Tensor, poses: Tensor, weights: Tensor, near: Tensor, depth: float = 1.0
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """What moves the mean (...,1,T,J,3) onto each view: rotation, scale, the view's and the mean's middle joint.
+class _Placed(NamedTuple):
+    """What moves the fused pose onto each view, (...,V,T,...): rotation, scale, the view's and the pose's middle."""
 
-    The scale is that which fits best where a view is sure: a pose that is too flat in depth is no smaller person.
+    turn: Tensor
+    scale: Tensor
+    middle: Tensor
+    other: Tensor
+
+    def onto(self, mean: Tensor) -> Tensor:
+        """The fused pose (...,1,T,J,3) as the views see it, (...,V,T,J,3)."""
+        return (mean - self.other) @ self.turn.transpose(-1, -2) * self.scale + self.middle
+
+    def back(self, poses: Tensor) -> Tensor:
+        """What the views see (...,V,T,J,3), in the fused pose's frame."""
+        return (poses - self.middle) @ self.turn / self.scale + self.other
+
+
+def _fit(
+    mean: Tensor, poses: Tensor, weights: Tensor, near: Tensor, sure: Tensor, before: _Placed | None = None
+) -> _Placed:
+    """Move the mean (...,1,T,J,3) onto each view, whose axes are as sure as `sure` (3,) says.
+
+    A Procrustes fit with such weights has no closed form; a step of Koschat and Swayne (1991) fits plainly to what the
+    view says where it is sure and to what the fit before says where it is not. Depths too flat turn no camera.
     """
+    if before is not None:
+        poses = poses + (1 - sure) * (before.onto(mean) - poses)
     w = weights[..., None]
     middle, other = _middle(poses, w), _middle(mean, w)
     target, source = poses - middle, mean - other
     product = (w * target).transpose(-1, -2) @ source
     turn = rotations(torch.einsum("...vts,...vsij->...vtij", near.to(product), product))
     turned = source @ turn.transpose(-1, -2)
-    sure = w * torch.tensor([1.0, 1.0, depth**-2]).to(w)
-    along, square = (sure * turned * target).sum((-2, -1)), (sure * turned.square()).sum((-2, -1))
-    fitted = along / square.clamp_min(TINY)
-    scale = torch.where((along > 0) & (square > TINY), fitted, 1.0)
-    return turn, scale[..., None, None], middle, other
+    along, square = ((w * sure * turned * part).sum((-2, -1)) for part in (target, turned))
+    scale = torch.where((along > 0) & (square > TINY), along / square.clamp_min(TINY), 1.0)
+    return _Placed(turn, scale[..., None, None], middle, other)
 
 
 def _middle(joints: Tensor, w: Tensor) -> Tensor:
@@ -83,9 +104,8 @@ def _neighbours(first: Tensor, reach: int) -> Tensor:
     return ((clock[:, None] - clock).abs() <= reach) & (first[..., :, None] == first[..., None, :])
 
 
-def _mean(before: Tensor, placed: Tensor, turn: Tensor, weights: Tensor, depth: float) -> Tensor:
-    """(...,1,T,J,3): mean over views of poses in one frame, every one less sure along its own z; else as before."""
-    sure = torch.tensor([1.0, 1.0, depth**-2]).to(turn)
+def _mean(before: Tensor, placed: Tensor, turn: Tensor, weights: Tensor, sure: Tensor) -> Tensor:
+    """(...,1,T,J,3): mean over views of poses in one frame, each as sure as `sure` in its axes; else as before."""
     matrix = turn.transpose(-1, -2) @ (sure[:, None] * turn)  # (...,V,T,3,3)
     total = torch.einsum("...vtj,...vtab->...tjab", weights, matrix)
     pull = torch.einsum("...vtj,...vtab,...vtjb->...tja", weights, matrix, placed)
