@@ -20,13 +20,14 @@ from pipeline.results import Array, Camera, Track2D
 from pipeline.skeletons import skeleton
 
 REACH_S, STEP_S = 0.16, 0.01  # around the lag that the motion told
-SLOW_S = 0.3  # what changes more slowly than this is not the lag's doing
+SLOW_S = 0.4  # what changes more slowly than this is not the lag's doing
 LENGTH_S, WINDOWS = 4.0, 12
 LEAST_POINTS = 150
 SURE = 1.3  # depth from which a lag is believed
 _NEAR_S = 0.055  # around the minimum, where the misfit is a parabola
 _ROUNDS = 8
-_SCALE = 3.0  # of the median distance: beyond it a joint counts less and less
+_SCALE = 3.0  # of the median distance at the best lag: beyond it a joint counts less and less
+_FLOOR = 0.5  # of the median distance at wrong lags: the misfit of exact points is a parabola, too
 _BODY = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "toe", "big_toe", "ear", "nose")
 
 
@@ -142,7 +143,7 @@ def _least(distances: Array, weights: Array, lags: Array, at: Array) -> Window |
     rest = _without_slow(distances, weights, at)
     used = weights[0] > 0
     usual = [float(np.median(np.abs(one[used]))) for one in rest]
-    scale = max(_SCALE * min(usual), float(np.median(usual))) + 1e-12  # a parabola as far as the wrong lags
+    scale = max(_SCALE * min(usual), _FLOOR * float(np.median(usual))) + 1e-12
     misfit = (np.log1p((rest / scale) ** 2) * weights).sum(axis=(1, 2)) / weights.sum(axis=(1, 2))
     best = int(np.argmin(misfit))
     if best in (0, len(lags) - 1):
