@@ -73,6 +73,7 @@ def join(seen: Sequence[Seen], options: Options) -> Joined:
         cameras = _found_cameras(tracks, lifted, cameras, seen, options, notes)
         tracks, lifted = _at(times, cameras, seen)  # their clocks are known better now
     crowd = associate(cameras, tracks, times)
+    notes.warnings += _strangers(crowd.seen, cameras, rig is not None)
     people = [gather(crowd.owners, person, tracks, lifted, len(times)) for person in range(len(crowd))]
     motions = [m for n, person in enumerate(people, 1) if (m := _motion(n, person, cameras, times)) is not None]
     cameras, motions = _upright(cameras, motions, times, rig is not None, notes)
@@ -170,6 +171,17 @@ def _found_cameras(
     notes.about["calibration"] = {"uncertainty": sure, "moving": moving.tolist()}
     notes.warnings += found.warnings
     return found.cameras
+
+
+def _strangers(seen: Array, cameras: Sequence[Camera], known: bool) -> list[str]:
+    """Views whose people no other view shares, though it sees some; `seen` (P,V) frames."""
+    shared = (seen[(seen > 0).sum(axis=1) > 1] > 0).any(axis=0)
+    alone = [c.name for c, some, of in zip(cameras, seen.sum(axis=0), shared, strict=True) if some and not of]
+    others = int((seen.sum(axis=0) > 0).sum())
+    if not alone or others < 2:
+        return []
+    cause = "the calibration may be of other cameras, or the clips not synchronous" if known else "see the report"
+    return [f"what {', '.join(alone)} saw meets nobody in another view: {cause}"]
 
 
 def _alike(lifted: list[list[Motion3D]], times: Array, moving: Array, notes: _Notes) -> tuple[Owners, int]:

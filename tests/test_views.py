@@ -107,6 +107,14 @@ def test_a_view_without_people_is_told(disk, tmp_path):
         run(disk, tmp_path / "out", keypoints=tmp_path / "keypoints")
 
 
+def test_a_rig_of_other_cameras_is_told(disk, tmp_path):
+    wrong = tmp_path / "wrong.toml"
+    text = disk.rig.read_text().replace("cam_01", "cam_x").replace("cam_02", "cam_01").replace("cam_03", "cam_02")
+    wrong.write_text(text.replace("cam_x", "cam_03"))
+    scene = run(disk, tmp_path / "out", cameras=wrong)
+    assert any("the calibration may be of other cameras" in text for text in scene.provenance["warnings"])
+
+
 def test_a_rig_of_fewer_cameras_is_refused(disk, tmp_path):
     write_two = tmp_path / "two.toml"
     text = disk.rig.read_text().split("[cam_03]")[0]
