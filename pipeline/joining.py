@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.clip import Clip
 
 UPRIGHT_DEG = 20.0  # a known rig whose Z differs more from the people's up than that is turned
+MEETING = 0.6  # of the sightings must be of people whom several views see; bystanders are the rest
 BODY = "h36m-23"
 
 
@@ -174,14 +175,14 @@ def _found_cameras(
 
 
 def _strangers(seen: Array, cameras: Sequence[Camera], known: bool) -> list[str]:
-    """Views whose people no other view shares, though it sees some; `seen` (P,V) frames."""
-    shared = (seen[(seen > 0).sum(axis=1) > 1] > 0).any(axis=0)
-    alone = [c.name for c, some, of in zip(cameras, seen.sum(axis=0), shared, strict=True) if some and not of]
-    others = int((seen.sum(axis=0) > 0).sum())
-    if not alone or others < 2:
+    """What is told where too little of what the views saw meets in another view; `seen` (P,V) frames."""
+    together = np.where((seen > 0).sum(axis=1, keepdims=True) > 1, seen, 0)
+    total, shared = seen.sum(axis=0), together.sum(axis=0)
+    if (total > 0).sum() < 2 or shared.sum() > MEETING * total.sum():
         return []
+    alone = [c.name for c, some, of in zip(cameras, total, shared, strict=True) if of < MEETING * some]
     cause = "the calibration may be of other cameras, or the clips not synchronous" if known else "see the report"
-    return [f"what {', '.join(alone)} saw meets nobody in another view: {cause}"]
+    return [f"most of what {', '.join(alone) or 'the views'} saw meets nobody in another view: {cause}"]
 
 
 def _alike(lifted: list[list[Motion3D]], times: Array, moving: Array, notes: _Notes) -> tuple[Owners, int]:

@@ -86,7 +86,7 @@ def test_the_path_takes_rays_in_parts(monkeypatch):
 
 def test_the_view_takes_frames_in_parts(monkeypatch):
     low = np.random.default_rng(0).normal(size=(90, 3))
-    given = low + 0.5, visualize.view._axes(np.linspace(0, 1, 90)), low, low + 1
+    given = low + 0.5, visualize.view._axes(np.linspace(0, 1, 90), 0.2), np.array([0.3, 0.3]), low, low + 1
     whole = visualize.view._distance_for(*given)
     monkeypatch.setattr(visualize.view, "_CHUNK", 7)
     assert np.array_equal(visualize.view._distance_for(*given), whole)
