@@ -26,6 +26,8 @@ import numpy as np
 from lifters.videopose3d import VideoPose3D
 from motion.camera import default_camera
 from multiview.clock import on_clock
+from multiview.rig import read_rig
+from multiview.rig_fit import fit_rig
 from multiview.sync import Clocks, synchronise
 from pipeline.clip import Clip, open_clip
 from pipeline.options import Options
@@ -76,7 +78,7 @@ def main(given: Sequence[str] | None = None) -> None:
         runner = Runner(Options(out=Path(scratch), formats=()))
         files = [folder / "videos" / f"cam{number:02d}.mp4" for number in range(1, 5)]
         if arguments.what == "tracks":
-            tracks(runner, files, arguments.trials, read_cameras(folder))
+            tracks(runner, files, arguments.trials, folder / "cameras.toml")
         elif arguments.what == "videos":
             videos(runner, files, min(arguments.trials, SLOW_TRIALS), Path(scratch))
         else:
@@ -86,9 +88,11 @@ def main(given: Sequence[str] | None = None) -> None:
 # ---- real footage ---------------------------------------------------------------------------------------------------
 
 
-def tracks(runner: Runner, files: Sequence[Path], trials: int, cameras: Sequence[Camera]) -> None:
+def tracks(runner: Runner, files: Sequence[Path], trials: int, rig: Path) -> None:
     """The detector runs once; its tracks are cut, shifted and resampled."""
     views, guesses = zip(*(_seen(runner, file) for file in files), strict=True)
+    sizes = [guess.size for guess in guesses]
+    cameras, _ = fit_rig(read_rig(rig), sizes, [str(file) for file in files])
     table = _Table("cameras unknown", "cameras known")
     for trial in range(trials):
         rng = np.random.default_rng([trial, 41])
@@ -282,13 +286,6 @@ class _Table:
                 f"median error {np.median(every):.2f}, largest {every.max():.2f} frames; "
                 f"refused {int(np.isinf(every).sum())} of {every.size} views"
             )
-
-
-def read_cameras(folder: Path) -> list[Camera]:
-    """The calibration of balance_4views, a Pose2Sim file."""
-    from multiview.rig import read_rig
-
-    return read_rig(folder / "cameras.toml")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from pipeline.results import Camera, ClipInfo, Motion3D, Track2D
 from pipeline.runner import Runner, claim_folder
 from pipeline.sound import read_sound
 from pipeline.sources import release
+
+log = logging.getLogger("videopose")
 
 
 def people_of(runner: Runner, path: Path) -> tuple[ClipInfo, list[Track2D], list[Motion3D]]:
@@ -42,21 +45,21 @@ def sync(
     """The clocks of clips of one scene, the first's being the scene's.
 
     Args:
-        rig: a calibration of the cameras, in the order of the clips.
+        rig: a calibration of the cameras.
         tell: hears the number of each clip before it is looked at.
 
     Raises:
-        UsageError: fewer than two clips, or a rig with another number of cameras.
+        UsageError: fewer than two clips.
         VideoposeError: as a run does.
     """
     if len(paths) < 2:
         raise UsageError("sync needs two videos or more", "the first one's clock is that of the scene")
-    cameras = None if rig is None else _cameras(rig, len(paths))
     views = []
     for number, path in enumerate(paths):
         tell(number)
         views.append(people_of(runner, path))
     infos = [info for info, _, _ in views]
+    cameras = None if rig is None else _cameras(rig, infos)
     clocks = synchronise(
         [motions for _, _, motions in views], [tracks for _, tracks, _ in views], [info.times for info in infos],
         cameras, [read_sound(path) for path in paths],
@@ -64,12 +67,15 @@ def sync(
     return clocks, infos
 
 
-def _cameras(rig: Path, count: int) -> list[Camera]:
+def _cameras(rig: Path, infos: Sequence[ClipInfo]) -> list[Camera]:
+    """A calibration's cameras at the clips' sizes. Raises VideoposeError."""
     from multiview.rig import read_rig
+    from multiview.rig_fit import fit_rig
 
-    cameras = read_rig(rig)
-    if len(cameras) != count:
-        raise UsageError(f"{rig} has {len(cameras)} cameras for {count} videos", hint="name as many, in the same order")
+    sizes, names = [(info.width, info.height) for info in infos], [info.path for info in infos]
+    cameras, warnings = fit_rig(read_rig(rig), sizes, names)
+    for text in warnings:
+        log.warning("%s: %s", rig, text)
     return cameras
 
 
