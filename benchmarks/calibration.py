@@ -106,7 +106,7 @@ def _lens_row(footage: str, board: Board, boards: list[Found], camera: Camera) -
 
 
 def studio(data: Path) -> list[str]:
-    """Four rendered cameras of 960 x 540 with distortion, noise and softness, 60 boards."""
+    """Four rendered cameras of 960 x 540 with distortion, noise and softness, 40 boards."""
     lines = [
         "| board | focal off by (worst) | claimed deviation (worst) | centre px (worst) | error px (worst) "
         "| position mm (worst) | rotation deg (worst) |",
@@ -116,7 +116,7 @@ def studio(data: Path) -> list[str]:
         replace(look_at(eye, (0, 0, 1), (960, 540), 60, distortion=BEND), name=f"cam{i}") for i, eye in enumerate(EYES)
     ]
     for name, board in BOARDS.items():
-        poses = waved(board, 60, (0, -0.3, 1.05), reach_m=0.45, tilt=0.4, seed=11)
+        poses = waved(board, 40, (0, -0.3, 1.05), reach_m=0.45, tilt=0.4, seed=11)
         found = []
         for index, camera in enumerate(truth):
             views = enumerate(find(board, picture) for picture in pictures(board, camera, poses, seed=index))

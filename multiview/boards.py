@@ -214,5 +214,5 @@ def sharp(found: dict[int, Found]) -> dict[int, Found]:
 
 
 def _square_px(corners: Array) -> float:
-    """About the edge of a square in px, foreshortened."""
-    return float(np.sqrt(cv2.contourArea(cv2.convexHull(corners.astype(np.float32))) / len(corners)))
+    """About the edge of a square in px: the median distance of a corner to the next."""
+    return float(np.median(np.sort(cdist(corners, corners), axis=1)[:, 1]))

@@ -7,7 +7,7 @@ they explain more than noise would (Schwarz's criterion) and what they add is de
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -30,6 +30,7 @@ _VIEWS, _FEWEST = 40, 4  # boards fitted at most and at least
 _CORNERS = 6
 _FOCAL_LIMIT, _CENTRE_LIMIT = 0.02, 0.03  # standard deviations that a freed number may have: of f, of the longer side
 _TRUST = 0.03  # of f: beyond it a lens is not known
+_GROSS, _NEAR_PX = 4.0, 0.2  # corners off by more medians, and by more px, are left out
 _GRID = (8, 8)  # cells of the picture, for coverage
 
 
@@ -83,9 +84,8 @@ def fit_lens(board: Board, found: Sequence[Found], size: tuple[int, int], name: 
             "film the board tilted, near and far, in all parts of the picture",
         )
     fit = _best(board, views, size, fisheye)
-    errors = fit.view_errors
-    good = [view for view, error in zip(views, errors, strict=True) if error <= max(3 * np.median(errors), 0.5)]
-    if _FEWEST <= len(good) < len(views):
+    good = _without_gross(board, views, fit.away)
+    if len(good) >= _FEWEST:
         views, fit = good, _best(board, good, size, fisheye)
     if fit.rms > 0.02 * max(size):
         raise InputError(
@@ -146,7 +146,7 @@ class _Fit:
     bend: Array
     rms: float
     turns: list[Array]
-    view_errors: Array
+    away: list[Array]  # per view (N,) px between corners and where they are expected
     focal_std: float
     centre_std: float
     free: tuple[str, ...]
@@ -177,7 +177,7 @@ def _fit(board: Board, views: Sequence[Found], size: tuple[int, int], free: tupl
     start = _start(points, corners, size) if focal is None else focal
     guess = np.array([[start, 0, (size[0] - 1) / 2], [0, start, (size[1] - 1) / 2], [0, 0, 1]])
     try:
-        rms, matrix, bend, turns, _, stds, _, errors = cv2.calibrateCameraExtended(
+        rms, matrix, bend, turns, shifts, stds, _, _ = cv2.calibrateCameraExtended(
             points, corners, size, guess, np.zeros(5), flags=_flags(free)
         )
     except cv2.error:
@@ -185,8 +185,9 @@ def _fit(board: Board, views: Sequence[Found], size: tuple[int, int], free: tupl
     if not (np.isfinite(matrix).all() and 0 < matrix[0, 0] < 100 * max(size)):
         return None
     stds = stds.ravel()
+    expected = [cv2.projectPoints(x, r, t, matrix, bend)[0] for x, r, t in zip(points, turns, shifts, strict=True)]
     return _Fit(
-        matrix, bend.ravel()[:5], rms, list(turns), errors.ravel(), float(stds[:2].max() / matrix[0, 0]),
+        matrix, bend.ravel()[:5], rms, list(turns), _apart(expected, corners), float(stds[:2].max() / matrix[0, 0]),
         float(stds[2:4].max()), free, sum(len(view.ids) for view in views),
     )  # fmt: skip
 
@@ -207,9 +208,23 @@ def _fit_fisheye(board: Board, views: Sequence[Found], size: tuple[int, int]) ->
     expected = [
         cv2.fisheye.projectPoints(x, r, t, matrix, bend)[0] for x, r, t in zip(points, turns, shifts, strict=True)
     ]
-    errors = [np.sqrt(((a - b) ** 2).sum(-1).mean()) for a, b in zip(expected, corners, strict=True)]
-    return _Fit(matrix, bend.ravel(), rms, list(turns), np.array(errors), 0.0, 0.0, _FISHEYE,
+    return _Fit(matrix, bend.ravel(), rms, list(turns), _apart(expected, corners), 0.0, 0.0, _FISHEYE,
                 sum(len(view.ids) for view in views))  # fmt: skip
+
+
+def _apart(some: Sequence[Array], others: Sequence[Array]) -> list[Array]:
+    """Per view (N,) px."""
+    return [np.linalg.norm(np.reshape(a - b, (-1, 2)), axis=1) for a, b in zip(some, others, strict=True)]
+
+
+def _without_gross(board: Board, views: Sequence[Found], away: Sequence[Array]) -> list[Found]:
+    """The views without corners that are off by more than 4 medians of all, as far as enough is left of them."""
+    limit = max(_GROSS * float(np.median(np.concatenate(away))), _NEAR_PX)
+    kept = [
+        replace(view, ids=view.ids[good], corners=view.corners[good], ways=view.ways[:, good])
+        for view, good in zip(views, [px <= limit for px in away], strict=True)
+    ]
+    return [view for view in kept if spread_out(board, view)]
 
 
 def _flags(free: Sequence[str]) -> int:

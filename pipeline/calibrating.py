@@ -75,7 +75,8 @@ def _moments(
     """Per camera the frame (value) of each moment (key), and warnings."""
     if request.timestamps is not None:
         every = _stamped(request.timestamps, clips, names)
-        return [_thinned(frames, request) for frames in every], []
+        last = max(max(frames) for frames in every)
+        return [_thinned(frames, request, last + 1) for frames in every], []
     warnings, counts = [], [len(clip.times) for clip in clips]
     rates = [clip.fps for clip in clips]
     if max(rates) > (1 + _RATES) * min(rates) and max(counts) > 1:
@@ -90,10 +91,9 @@ def _moments(
     return [_thinned({i: i for i in range(count)}, request, max(counts)) for count in counts], warnings
 
 
-def _thinned(frames: dict[int, int], request: Request, count: int | None = None) -> dict[int, int]:
-    """Every `step`-th moment, the same ones for all cameras, and that of the floor."""
-    last = count if count is not None else max(frames, default=0) + 1
-    step = request.step or -(-last // _LOOKED_AT)
+def _thinned(frames: dict[int, int], request: Request, count: int) -> dict[int, int]:
+    """Every `step`-th of `count` moments, the same ones for all cameras, and that of the floor."""
+    step = request.step or -(-count // _LOOKED_AT)
     return {moment: frame for moment, frame in frames.items() if moment % step == 0 or moment == request.floor}
 
 

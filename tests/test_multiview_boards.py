@@ -89,7 +89,7 @@ def test_board_files_that_are_none(tmp_path, text):
 
 @pytest.mark.parametrize("kind", [CHARUCO, replace(CHARUCO, inverted=True), CHECKERS, TURNABLE], ids=str)
 def test_corners_are_where_the_camera_has_them(kind):
-    camera, poses = rig()[1], wave(kind, 6)
+    camera, poses = rig()[1], wave(kind, 4)
     count = 0
     for pose, picture in zip(poses, pictures(kind, camera, poses), strict=True):
         found = find(kind, picture)
@@ -100,7 +100,7 @@ def test_corners_are_where_the_camera_has_them(kind):
         errors = [np.linalg.norm(expected[ids] - found.corners, axis=1) for ids in found.ways]
         assert min(np.median(e) for e in errors) < 0.2
         assert len(found.ways) == (2 if kind == TURNABLE else 1)
-    assert count >= 3
+    assert count >= 2
 
 
 @pytest.mark.parametrize(("shape", "ways"), [((7, 4), 1), ((6, 4), 2), ((5, 5), 2), ((4, 4), 4)])
@@ -134,7 +134,7 @@ def test_blur_is_measured_and_left_out():
     assert find(CHECKERS, streak).blur_px > 1.7 * found[1].blur_px
 
 
-def pile(kind, count=4):
+def pile(kind, count=2):
     return list(pictures(kind, rig()[1], wave(kind, count, tilt=0.2)))
 
 
