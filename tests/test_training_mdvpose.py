@@ -121,7 +121,7 @@ def test_labels_are_looked_at_in_their_share_only(mocap):
 
     def outcome():
         drawn = taught.draw(torch.arange(4), torch.Generator().manual_seed(3))
-        return {name: float(loss) for name, loss in taught.loss(network.eval(), drawn).items()}
+        return {name: loss.item() for name, loss in taught.loss(network.eval(), drawn).items()}
 
     before = outcome()
     there = torch.zeros(len(found.truth), dtype=torch.bool)
