@@ -121,7 +121,7 @@ def test_labels_are_looked_at_in_their_share_only(mocap):
 
     def outcome():
         drawn = taught.draw(torch.arange(4), torch.Generator().manual_seed(3))
-        return {name: float(loss) for name, loss in taught.loss(network.eval(), drawn).items()}
+        return {name: loss.item() for name, loss in taught.loss(network.eval(), drawn).items()}
 
     before = outcome()
     there = torch.zeros(len(found.truth), dtype=torch.bool)
@@ -150,7 +150,7 @@ def test_frames_that_are_not_there_teach_nothing(mocap):
     ]  # fmt: skip
     assert parts["velocity"].item() == pytest.approx(torch.stack(steps).mean().item(), rel=1e-5)
     nothing = supervised(options, predicted, views._replace(known=torch.zeros_like(known)))
-    assert all(float(part) == 0 for part in nothing.values())
+    assert all(part.item() == 0 for part in nothing.values())
 
 
 @pytest.mark.parametrize("published", [True, False])
