@@ -15,6 +15,7 @@ from pipeline.results import Array, Camera, Track2D
 
 APART_S = 0.25  # lags farther apart than this are different answers
 LEAST_AGREEMENT, LEAST_RATIO = 0.45, 1.2
+LEAST_RATIO_ALONE = 1.35  # where others whom both views see do not agree: one walker fits a step later, too
 LEAST_EVIDENCE = 0.2  # s
 STILL = 0.08  # m/s, rms over limbs: slower is a detector's trembling
 DRIFT_WINDOWS, DRIFT_S = 5, 16.0  # below these nothing is said about a drift
@@ -149,7 +150,8 @@ def _judged(
     )  # fmt: skip
     if agreement < LEAST_AGREEMENT or evidence[best] < LEAST_EVIDENCE:
         return replace(relation, reason="the people's motions do not agree: other scenes, or no common time")
-    if ratio < LEAST_RATIO:
+    alone = len(used) < min(len({pair[side] for pair in curves}) for side in (0, 1))
+    if ratio < (LEAST_RATIO_ALONE if alone else LEAST_RATIO):
         return replace(relation, reason="several offsets fit equally well: the motion repeats itself")
     return relation
 
