@@ -14,6 +14,7 @@ from pipeline.errors import InputError, UsageError
 from pipeline.options import Options
 from pipeline.runner import Runner
 from pipeline.skeletons import skeleton
+from studio.cameras import moving, shaken
 from training.metrics import p_mpjpe
 
 LIMBS = [f"{s}_{p}" for p in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for s in ("left", "right")]
@@ -69,6 +70,31 @@ def test_unknown_cameras_are_found_from_the_people(disk, tmp_path):
     up = np.concatenate([person.joints[:, 10] - person.joints[:, 3] for person in scene.people])
     assert up[..., 2].mean() > 1.0  # heads are above feet
     assert scene.provenance["placement"]["world"] == "above the first camera's floor"
+
+
+def test_two_cameras_in_hands(tmp_path):
+    paths = tuple(
+        shaken(
+            moving(lambda t, x=x, y=y: (x + 0.3 * np.sin(t), y, 1.5), lambda t: (0.1 * t, 0, 0.95), (480, 360), 52),
+            0.01,
+            n,
+        )
+        for n, (x, y) in enumerate([(0.5, -5.0), (4.8, 0.5)])
+    )
+    disk = write(tmp_path, cameras=2, paths=paths)
+    scene = run(disk, tmp_path / "out", moving="all", formats=("npz",))
+    assert max(errors_mm(scene, disk.truth, similar=True)) < 45
+    stored = npz.read(tmp_path / "out" / "cam01" / "poses.npz")
+    assert stored["camera_to_world"].shape == (2, len(disk.truth.times), 4, 4)
+    assert not (tmp_path / "out" / "cam01" / "cameras").exists()
+
+
+def test_late_cameras_are_brought_onto_one_clock(tmp_path):
+    disk = write(tmp_path, duration=4.0, shifts=(0, 7, 3))
+    scene = run(disk, tmp_path / "out", cameras=disk.rig, sync="auto")
+    offsets = [view.camera.offset_s for view in scene.views]
+    np.testing.assert_allclose(offsets, [0, 7 / 20, 3 / 20], atol=0.5 / 20)
+    assert max(errors_mm(scene, disk.truth)) < 30
 
 
 def test_a_second_run_does_nothing_again(disk, tmp_path):

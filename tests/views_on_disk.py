@@ -17,12 +17,13 @@ from visualize.encode import Film
 NAMES = skeleton("coco-18").joints
 
 
-def write(folder, cameras=3, noise_px=1.0, duration=2.0, fps=20.0, size=(480, 360), shifts=None, seed=0):
+def write(folder, cameras=3, noise_px=1.0, duration=2.0, fps=20.0, size=(480, 360), shifts=None, seed=0, paths=None):
     """Returns the films, the keypoints' folder, the rig's file and the scene's truth.
 
-    `shifts`: frames by which each camera began late; its film lacks them.
+    `shifts`: frames by which each camera began late; its film lacks them. `paths`: other cameras than a ring of still
+    ones; of these there is no rig.
     """
-    scene = studio(ring(cameras, size), duration, fps, size)
+    scene = studio(paths or ring(cameras, size), duration, fps, size)
     truth, folder = scene.truth(), folder / "scene"
     films = [folder / f"cam{number + 1:02d}.mp4" for number in range(cameras)]
     folder.mkdir(parents=True)
@@ -31,6 +32,8 @@ def write(folder, cameras=3, noise_px=1.0, duration=2.0, fps=20.0, size=(480, 36
         _film(film, size, truth.times[: len(truth.times) - first], fps)
         _files(folder / "keypoints" / f"cam{number + 1:02d}_json", truth, number, first, noise_px, seed)
     rig = folder / "rig.toml"
+    if paths:
+        return SimpleNamespace(films=films, keypoints=folder / "keypoints", rig=None, truth=truth)
     names = [f"cam_{number + 1:02d}" for number in range(cameras)]
     write_rig(rig, [replace(path[0], name=name) for path, name in zip(truth.cameras, names, strict=True)], "pose2sim")
     return SimpleNamespace(films=films, keypoints=folder / "keypoints", rig=rig, truth=truth)
