@@ -15,13 +15,13 @@ from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton
 
 
-def beside(motion: Motion3D, track: Track2D, camera: Camera, times: Array) -> Motion3D | None:
-    """The motion in the world, on the floor z = 0; None where a bone is known in no frame.
+def beside(motion: Motion3D, track: Track2D, camera: Camera, times: Array, floor_m: float = 0.0) -> Motion3D | None:
+    """The motion in the world, on the floor z = `floor_m`; None where a bone is known in no frame.
 
     Args:
         motion: frame "root".
         track: that it was lifted from.
-        camera: that saw it, still, with its pose above the floor.
+        camera: that saw it, still, with its pose in a world with Z up.
         times: (T_clip,) s, the clock that both count.
 
     Raises:
@@ -32,7 +32,7 @@ def beside(motion: Motion3D, track: Track2D, camera: Camera, times: Array) -> Mo
     if not measurable(motion.joints, skeleton(motion.skeleton)):
         return None
     pose = np.asarray(camera.camera_to_world, float)
-    ground = Ground(pose[2, :3], float(pose[2, 3]))
+    ground = Ground(pose[2, :3], float(pose[2, 3]) - floor_m)
     body = make_body(motion, track, camera, np.asarray(times, float))
     return to_world(on_ground(scaled(body, _factor(body, ground)), ground), camera)
 

@@ -27,7 +27,6 @@ from pipeline.skeletons import skeleton
 LIFT, BODY = skeleton("lift-26"), skeleton("h36m-23")
 MEAN_STATURE_M = 1.70  # of the person that a lifter's metres are of
 FOCAL_SIGMA, ALIKE_SIGMA = 0.12, 0.10  # of the logarithm: phones see 55 to 75 degrees; those of one place are alike
-KNOWN_FOCAL = 0.003
 FIRST_SIGMA_M = 0.015  # of a keypoint, on the body, before it is measured
 AT_ONCE = 60  # people times moments of the adjustment
 
@@ -50,7 +49,7 @@ def self_calibrate(
     cameras: Sequence[Camera],
     times: Array,
     moving: Array | None = None,
-    focal_known: Array | None = None,
+    focal_sigma: Array | None = None,
     height_m: float | None = None,
 ) -> SelfCalibrated:
     """Find the cameras and the motion of people whom several views see.
@@ -60,7 +59,7 @@ def self_calibrate(
         cameras: (V,) focal length (a guess will do), picture size and distortion; their poses are not read.
         times: (T,) s of the scene's clock.
         moving: (V,) bool; all stand still without it.
-        focal_known: (V,) bool: the camera's focal length is more than a guess.
+        focal_sigma: (V,) standard deviation of the logarithm of each given focal length; FOCAL_SIGMA without.
         height_m: standing height of the first person.
 
     Raises:
@@ -72,7 +71,7 @@ def self_calibrate(
     if len({person.skeleton for person in people}) > 1:
         raise ValueError("keypoints of several skeletons cannot be mixed")
     moving = np.zeros(views, bool) if moving is None else np.asarray(moving, bool)
-    sigma = np.where(np.zeros(views, bool) if focal_known is None else focal_known, KNOWN_FOCAL, FOCAL_SIGMA)
+    sigma = np.full(views, FOCAL_SIGMA) if focal_sigma is None else np.asarray(focal_sigma, float)
     keypoints, scores = (np.stack([getattr(person, name) for person in people]) for name in ("keypoints", "scores"))
     evidence = gather(keypoints, scores, people[0].skeleton, cameras, times)
     poses = np.stack([person.poses for person in people])
@@ -131,7 +130,7 @@ def _search(evidence: Evidence, rig: Guess, focal_sigma: Array, rounds: int = 3)
     people, views = evidence.scores.shape[:2]
     moments = choose_moments(evidence, rig.moving, max(AT_ONCE // people, 30))
     poses, state = pose_numbers(rig.moving, len(moments)), start(rig, moments)
-    alike = ALIKE_SIGMA if not (focal_sigma <= KNOWN_FOCAL).any() else None
+    alike = ALIKE_SIGMA if (focal_sigma >= FOCAL_SIGMA).all() else None
     here, offsets, swapped = evidence, np.zeros(views), np.zeros(views)
     for turn in range(rounds):
         seen = sightings(here, moments, poses)

@@ -9,8 +9,8 @@ VERSION = "0.1.0"  # the same as in pyproject.toml
 
 def __getattr__(name: str) -> Any:
     """Import the run only when it is asked for: the data classes stay free of every heavy package."""
-    if name == "run":
-        from pipeline.runner import run
+    if name in ("run", "run_views"):
+        from pipeline import runner
 
-        return run
+        return getattr(runner, name)
     raise AttributeError(f"module 'pipeline' has no attribute {name!r}")

@@ -27,11 +27,14 @@ class ClipStages:
 
     Args:
         digest: sha256 of the clip.
+        lens: of the camera where it is known; its place does not matter.
     """
 
-    def __init__(self, runner: Runner, path: Path, clip: Clip, digest: str, ledger: Ledger) -> None:
+    def __init__(
+        self, runner: Runner, path: Path, clip: Clip, digest: str, ledger: Ledger, lens: Camera | None = None
+    ) -> None:
         self.runner, self.options, self.path, self.clip = runner, runner.options, path, clip
-        self.digest, self.ledger = digest, ledger
+        self.digest, self.ledger, self.lens = digest, ledger, lens
 
     def tracks(self) -> tuple[list[Track2D], str]:
         """Everyone in the clip, short gaps filled, and the key of that."""
@@ -48,11 +51,16 @@ class ClipStages:
         return stages.unpack_people(arrays, Track2D), track_key
 
     def camera(self) -> Camera:
-        """As the options or the clip tell it, else guessed; it stands at the origin."""
+        """As the rig, the options or the clip tell it, else guessed; it stands at the origin.
+
+        A fisheye counts as unknown: lifters know no such lens.
+        """
         from motion.camera import default_camera
         from pipeline.metadata import focal_from_metadata
 
         o, info = self.options, self.clip.info
+        if self.lens is not None and not self.lens.fisheye:
+            return Camera(self.lens.matrix, self.lens.size, self.lens.distortion, source=self.lens.source)
         noted = focal_from_metadata(self.path, info)
         return default_camera((info.width, info.height), o.fov_deg, o.focal_px, noted)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,26 +14,16 @@ from pipeline.options import Options
 from pipeline.report import KEPT
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton
+from pipeline.view_cameras import BODY, Notes, Seen, found_cameras, on_one_clock
 
 if TYPE_CHECKING:
-    from multiview.people import Owners, SeenPerson
-    from pipeline.clip import Clip
+    from multiview.people import SeenPerson
 
-UPRIGHT_DEG = 20.0  # a known rig whose Z differs more from the people's up than that is turned
+UPRIGHT_DEG, SURELY_DEG = 20.0, 45.0  # a known rig's Z may differ so far from the people's up before it is turned
+TOLD_M, TOLD_DEG = 0.1, 5.0  # of a kept rig's floor and up
+TOLD_SIZE = 0.1  # by which a measured height may differ from the given one
 MEETING = 0.6  # of the sightings must be of people whom several views see; bystanders are the rest
-BODY = "h36m-23"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One view by itself."""
-
-    path: Path
-    clip: Clip
-    tracks: list[Track2D]
-    lifted: list[Motion3D]  # frame "root"
-    camera: Camera  # as far as the clip tells
-    key: str  # of all that
+FROZEN_S, FROZEN_PX = 0.25, 0.02  # keypoints that stay so still for so long come from a picture that does
 
 
 @dataclass(frozen=True)
@@ -48,130 +37,84 @@ class Joined:
     warnings: tuple[str, ...]
 
 
-@dataclass
-class _Notes:
-    """What is told about a scene, gathered on the way."""
-
-    about: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-
-
-def join(seen: Sequence[Seen], options: Options) -> Joined:
+def join(seen: Sequence[Seen], rig: list[Camera], options: Options) -> Joined:
     """All views together, on the first one's clock.
 
+    Args:
+        rig: a camera per view that is known; none: they are found.
+
     Raises:
-        InputError: a rig that does not fit the clips, clips without a common time, or too little to find cameras by.
+        InputError: clips without a common time, or too little to find cameras by.
     """
     from multiview.associate import associate
     from multiview.people import as_track, gather
 
-    notes, times = _Notes(), seen[0].clip.info.times
-    rig = _known_rig(seen, options, notes)
-    unknown = [replace(one.camera, name=name) for one, name in zip(seen, names_of(seen), strict=True)]
-    cameras = _on_one_clock(rig or unknown, seen, rig is not None, options, notes)
-    tracks, lifted = _at(times, cameras, seen)
-    if rig is None:
-        cameras = _found_cameras(tracks, lifted, cameras, seen, options, notes)
-        tracks, lifted = _at(times, cameras, seen)  # their clocks are known better now
+    notes, times = Notes(), seen[0].clip.info.times
+    cameras = on_one_clock(rig or [one.camera for one in seen], seen, bool(rig), options, notes)
+    if not any(one.tracks for one in seen):
+        return Joined(cameras, [], [[] for _ in seen], notes.about, tuple(notes.warnings))
+    tracks, lifted = _at(times, cameras, seen, notes)
+    if not rig:
+        cameras = found_cameras(tracks, lifted, cameras, seen, options, notes)
+        tracks, lifted = _at(times, cameras, seen, Notes())  # their clocks are known better now
     crowd = associate(cameras, tracks, times)
-    notes.warnings += _strangers(crowd.seen, cameras, rig is not None)
+    notes.warnings += _strangers(crowd.seen, cameras, bool(rig))
     people = [gather(crowd.owners, person, tracks, lifted, len(times)) for person in range(len(crowd))]
     motions = [m for n, person in enumerate(people, 1) if (m := _motion(n, person, cameras, times)) is not None]
-    cameras, motions = _upright(cameras, motions, times, rig is not None, notes)
+    cameras, motions = _sized(cameras, motions, bool(rig), options.height_m, notes)
+    cameras, motions, floor = _upright(cameras, motions, times, bool(rig), notes)
     alone = [n for n in range(1, len(people) + 1) if n not in {m.id for m in motions}]
-    motions += [m for n in alone if (m := _beside(n, people[n - 1], cameras, times)) is not None]
+    motions += [m for n in alone if (m := _beside(n, people[n - 1], cameras, times, floor)) is not None]
     views = [[as_track(people[m.id - 1], view, m.id) for m in motions] for view in range(len(seen))]
     return Joined(cameras, motions, views, notes.about, tuple(notes.warnings))
 
 
-def names_of(seen: Sequence[Seen]) -> list[str]:
-    """The files' stems, numbered where several are called alike."""
-    stems = [one.path.stem for one in seen]
-    return [f"{stem}_{n}" if stems.count(stem) > 1 else stem for n, stem in enumerate(stems, 1)]
-
-
-def _known_rig(seen: Sequence[Seen], options: Options, notes: _Notes) -> list[Camera] | None:
-    """The rig that the options name, fitted to the clips; None where none is named."""
-    from multiview.rig import load_rig
-    from multiview.rig_fit import fit_rig
-
-    if options.cameras is None:
-        return None
-    given, told = load_rig(options.cameras)
-    sizes = [(one.clip.info.width, one.clip.info.height) for one in seen]
-    fitted, more = fit_rig(given, sizes, [one.path.name for one in seen])
-    notes.warnings += [*told, *more]
-    return fitted
-
-
-def _on_one_clock(
-    cameras: list[Camera], seen: Sequence[Seen], known: bool, options: Options, notes: _Notes
-) -> list[Camera]:
-    """The cameras with their clocks against the first one's."""
-    if options.sync == "none":
-        return [replace(c, offset_s=c.offset_s - cameras[0].offset_s) for c in cameras]
-    from multiview.sync import synchronise
-    from pipeline.sound import read_sound
-
-    clocks = synchronise(
-        [one.lifted for one in seen], [one.tracks for one in seen], [one.clip.info.times for one in seen],
-        cameras if known else None, [read_sound(one.path) for one in seen],
-    )  # fmt: skip
-    for one, sure, why in zip(seen, clocks.reliable, clocks.reasons, strict=True):
-        if not sure:
-            hint = "--sync none, if the cameras were started together"
-            raise InputError(f"{one.path.name} cannot be brought onto the clock of {seen[0].path.name}", why, hint)
-    notes.about["sync"] = {
-        "confidence": [round(float(c), 3) for c in clocks.confidence], "method": list(clocks.methods)
-    }  # fmt: skip
-    return [
-        replace(c, offset_s=float(o), rate=float(r))
-        for c, o, r in zip(cameras, clocks.offset_s, clocks.rate, strict=True)
-    ]
-
-
 def _at(
-    times: Array, cameras: Sequence[Camera], seen: Sequence[Seen]
+    times: Array, cameras: Sequence[Camera], seen: Sequence[Seen], notes: Notes
 ) -> tuple[list[list[Track2D]], list[list[Motion3D]]]:
     """Tracks and lifted motions at the scene's times, those that are there then."""
     from multiview.clock import motion_on_clock, on_clock
 
     tracks, lifted = [], []
     for one, camera in zip(seen, cameras, strict=True):
-        clock = one.clip.info.times, times, camera.offset_s, camera.rate
-        pairs = [(on_clock(t, *clock), motion_on_clock(m, *clock)) for t, m in zip(one.tracks, one.lifted, strict=True)]
+        own, clock = one.clip.info.times, (times, camera.offset_s, camera.rate)
+        thawed = [_thawed(track, own) for track in one.tracks]
+        frozen = sum(int(t.observed.sum() - live.observed.sum()) for t, live in zip(one.tracks, thawed, strict=True))
+        if frozen:
+            notes.warnings.append(
+                f"the picture of {camera.name} stands still for {frozen} sightings: they are left out"
+            )
+        pairs = [
+            (on_clock(t, own, *clock), motion_on_clock(m, own, *clock)) for t, m in zip(thawed, one.lifted, strict=True)
+        ]
         tracks.append([t for t, _ in pairs if len(t)])
         lifted.append([m for t, m in pairs if len(t)])
-    if not any(len(t) for view in tracks[1:] for t in view) and any(one.tracks for one in seen[1:]):
-        raise InputError(
-            "the clips have no time in common with the first", hint="the clip that begins first goes first"
-        )
+        if one.tracks and not tracks[-1]:
+            hint = "the clip that begins first goes first; --sync none says that they began together"
+            raise InputError(f"nobody in {one.path.name} is seen while {seen[0].path.name} films", hint=hint)
     return tracks, lifted
 
 
-def _found_cameras(
-    tracks: list[list[Track2D]], lifted: list[list[Motion3D]], cameras: list[Camera], seen: Sequence[Seen],
-    options: Options, notes: _Notes,
-) -> list[Camera]:  # fmt: skip
-    """Unknown cameras from the people whom several of them see."""
-    from multiview.people import gather
-    from multiview.self_calibrate import self_calibrate
-
-    times = seen[0].clip.info.times
-    moving = np.array([options.moving == "all" or (options.moving == "auto" and _moves(one)) for one in seen])
-    owners, count = _alike(lifted, times, moving, notes)
-    people = [gather(owners, person, tracks, lifted, len(times)) for person in range(count)]
-    shared = [person for person in people if person.seen.any(axis=1).sum() > 1]
-    unseen = [one.path.name for v, one in enumerate(seen) if not any(person.seen[v].any() for person in shared)]
-    if unseen:
-        why = f"nobody in {', '.join(unseen)} moves like somebody in another view"
-        raise InputError("the cameras cannot be found from the people", why, "--cameras RIG, or leave that view out")
-    focal_known = np.array([camera.source != "default" for camera in cameras])
-    found = self_calibrate(shared, cameras, times, moving, focal_known, options.height_m)
-    sure = {name: np.round(value, 4).tolist() for name, value in vars(found.uncertainty).items()}
-    notes.about["calibration"] = {"uncertainty": sure, "moving": moving.tolist()}
-    notes.warnings += found.warnings
-    return found.cameras
+def _thawed(track: Track2D, times: Array) -> Track2D:
+    """Without the sightings of a picture that froze: nobody stands still to a fiftieth of a pixel."""
+    if len(track) < 2:
+        return track
+    with np.errstate(invalid="ignore"):
+        moved = np.linalg.norm(np.diff(track.keypoints.astype(float), axis=0), axis=-1)
+    known = np.isfinite(moved)
+    mean = np.where(known, moved, 0).sum(1) / np.maximum(known.sum(1), 1)
+    still = np.concatenate([[False], known.any(1) & (mean < FROZEN_PX), [False]])
+    edges = np.flatnonzero(still[1:] != still[:-1])
+    frozen, own = np.zeros(len(track), bool), times[track.frames]
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        if own[end] - own[begin] >= FROZEN_S:
+            frozen[begin + 1 : end + 1] = True
+    if not frozen.any():
+        return track
+    return replace(
+        track, keypoints=np.where(frozen[:, None, None], np.float32(np.nan), track.keypoints),
+        scores=np.where(frozen[:, None], np.float32(0), track.scores), observed=track.observed & ~frozen,
+    )  # fmt: skip
 
 
 def _strangers(seen: Array, cameras: Sequence[Camera], known: bool) -> list[str]:
@@ -185,47 +128,9 @@ def _strangers(seen: Array, cameras: Sequence[Camera], known: bool) -> list[str]
     return [f"most of what {', '.join(alone) or 'the views'} saw meets nobody in another view: {cause}"]
 
 
-def _alike(lifted: list[list[Motion3D]], times: Array, moving: Array, notes: _Notes) -> tuple[Owners, int]:
-    """Who is who by their lifted poses: [view][track] the person of each frame, and how many there are."""
-    from multiview.identity import identify
-
-    poses = [np.full((len(view), len(times), len(skeleton(BODY)), 3), np.nan) for view in lifted]
-    for rows, view in zip(poses, lifted, strict=True):
-        for row, motion in zip(rows, view, strict=True):
-            row[motion.frames, : motion.joints.shape[1]] = motion.joints
-    found = identify(poses, times, moving)
-    notes.about["identity"] = {"similarity": [round(float(s), 3) for s in found.similarity]}
-    if found.doubtful:
-        notes.warnings.append("who is who in the views is not sure: several people move alike")
-    owners = [[np.full(len(motion), -1) for motion in view] for view in lifted]
-    for person, group in enumerate(found.groups):
-        for view, track in group.items():
-            owners[view][track][:] = person
-    return owners, len(found.groups)
-
-
-def _moves(one: Seen, count: int = 8, apart_s: float = 0.25, width: int = 480) -> bool:
-    """Does the view's camera move? A few pairs of pictures, spread over the clip, tell."""
-    import cv2
-
-    from multiview.stillness import moves
-
-    info = one.clip.info
-    size = width, max(2, round(info.height * width / info.width))
-    step, scale = max(1, round(apart_s * info.fps)), width / info.width
-    starts = np.unique(np.linspace(0, max(0, len(info.times) - 1 - step), count).astype(int))
-    pairs = []
-    for start in starts[starts + step < len(info.times)].tolist():
-        pictures = [p for i, p in enumerate(one.clip.frames(start, start + step + 1, size)) if i in (0, step)]
-        first, second = (cv2.cvtColor(p, cv2.COLOR_BGR2GRAY) for p in pictures)
-        boxes = [t.boxes[start - t.frames[0]] for t in one.tracks if t.frames[0] <= start <= t.frames[-1]]
-        there = [box * scale for box in boxes if np.isfinite(box).all()]
-        pairs.append((first, second, np.array(there).reshape(-1, 4)))
-    return bool(moves(pairs))
-
-
 def _motion(number: int, person: SeenPerson, cameras: list[Camera], times: Array) -> Motion3D | None:
     """A person in the cameras' world; None where no two views agree on any joint."""
+    from multiview.complete import NothingSeen
     from multiview.known import reconstruct
     from multiview.people import to_body, touching
 
@@ -236,7 +141,7 @@ def _motion(number: int, person: SeenPerson, cameras: list[Camera], times: Array
             cameras, person.keypoints, person.scores, times, skeleton(person.skeleton), skeleton(BODY),
             partial(to_body, source=person.skeleton), person.poses, person.pose_scores,
         )  # fmt: skip
-    except ValueError:
+    except NothingSeen:
         return None
     there = np.flatnonzero(person.seen.any(axis=0))
     frames = np.arange(there[0], there[-1] + 1, dtype=np.int32)
@@ -248,28 +153,57 @@ def _motion(number: int, person: SeenPerson, cameras: list[Camera], times: Array
     )  # fmt: skip
 
 
-def _upright(
-    cameras: list[Camera], motions: list[Motion3D], times: Array, known: bool, notes: _Notes
+def _sized(
+    cameras: list[Camera], motions: list[Motion3D], known: bool, height_m: float | None, notes: Notes
 ) -> tuple[list[Camera], list[Motion3D]]:
-    """The world with Z up and the floor at 0; a known rig that has Z up keeps its own."""
+    """With the first person as tall as told; a known rig has its own size, and what differs is told."""
+    from motion.bones import bone_lengths, measurable, stature
+
+    if height_m is None or not motions or not measurable(motions[0].joints, skeleton(BODY)):
+        return cameras, motions
+    tall = stature(bone_lengths(motions[0].joints, motions[0].scores, skeleton(BODY)), skeleton(BODY))
+    factor = height_m / tall
+    if known:
+        if abs(factor - 1) > TOLD_SIZE:
+            text = f"person 1 is {tall:.2f} m tall by the rig, not {height_m:.2f} m: are its units right?"
+            notes.warnings.append(text)
+        return cameras, motions
+    poses = [np.array(camera.camera_to_world, float) for camera in cameras]
+    for pose in poses:
+        pose[..., :3, 3] *= factor
+    cameras = [replace(camera, camera_to_world=pose) for camera, pose in zip(cameras, poses, strict=True)]
+    return cameras, [replace(m, joints=m.joints * factor, root=m.root * factor) for m in motions]
+
+
+def _upright(
+    cameras: list[Camera], motions: list[Motion3D], times: Array, known: bool, notes: Notes
+) -> tuple[list[Camera], list[Motion3D], float]:
+    """The world with Z up and the floor at 0; a known rig with Z up keeps its own. Also the floor's height there."""
     from motion.settle import settle
 
+    if known and not motions:
+        return cameras, motions, 0.0
     still = next((c for c in cameras if np.ndim(c.camera_to_world) == 2), None)
     eye = still.camera_to_world if still is not None else cameras[0].camera_to_world[0]
-    local = [_moved(motion, np.linalg.inv(eye), "camera") for motion in motions]
-    above, about = settle(local, times)
+    above, about = settle([_moved(motion, np.linalg.inv(eye), "camera") for motion in motions], times)
     notes.about |= about
     change = above @ np.linalg.inv(eye)
     tilt = float(np.degrees(np.arccos(np.clip(change[2, 2], -1, 1))))
-    if known and tilt < UPRIGHT_DEG:
-        notes.about |= {"world": KEPT, "rig_tilt_deg": round(tilt, 2), "rig_floor_m": round(-change[2, 3], 3)}
-        return cameras, motions
+    most = max(UPRIGHT_DEG if about["up"] == "feet" else SURELY_DEG, 3 * about["tilt_error_deg"])
+    if known and tilt < most:
+        floor = -float(change[2, 3])
+        notes.about |= {"world": KEPT, "rig_tilt_deg": round(tilt, 2), "rig_floor_m": round(floor, 3)}
+        if about["floor"] == "feet" and abs(floor) > TOLD_M:
+            notes.warnings.append(f"people stand {floor:+.2f} m from the rig's zero, which was kept")
+        if about["up"] == "feet" and tilt > TOLD_DEG:
+            notes.warnings.append(f"the rig's Z axis, which was kept, leans by {tilt:.0f} degrees")
+        return cameras, motions, floor
     if known:
         notes.warnings.append(f"the rig's Z axis is not up ({tilt:.0f} degrees off): its world was turned")
         notes.about["rig_to_world"] = change.round(9).tolist()
     notes.about["world"] = "above the first camera's floor"
     turned = [replace(c, camera_to_world=change @ c.camera_to_world) for c in cameras]
-    return turned, [_moved(motion, change, "world") for motion in motions]
+    return turned, [_moved(motion, change, "world") for motion in motions], 0.0
 
 
 def _moved(motion: Motion3D, change: Array, frame: str) -> Motion3D:
@@ -277,12 +211,17 @@ def _moved(motion: Motion3D, change: Array, frame: str) -> Motion3D:
     return replace(motion, frame=frame, joints=joints, root=joints[:, 0])
 
 
-def _beside(number: int, person: SeenPerson, cameras: list[Camera], times: Array) -> Motion3D | None:
+def _beside(number: int, person: SeenPerson, cameras: list[Camera], times: Array, floor: float) -> Motion3D | None:
     """Somebody whom only one view saw, by that view's lift; None where it moves or sees too little."""
     from motion.beside import beside
+    from multiview.cameras import rays
     from multiview.people import as_motion, as_track
 
     view = int(person.seen.sum(axis=1).argmax())
-    if np.ndim(cameras[view].camera_to_world) != 2:
+    camera, track = cameras[view], as_track(person, view, number)
+    if np.ndim(camera.camera_to_world) != 2:
         return None
-    return beside(as_motion(person, view, number), as_track(person, view, number), cameras[view], times)
+    focal, middle = np.diag(camera.matrix)[:2], camera.matrix[:2, 2]
+    straight = (rays(camera, track.keypoints) * focal + middle).astype(np.float32)
+    pinhole = replace(camera, distortion=np.zeros(5), fisheye=False)
+    return beside(as_motion(person, view, number), replace(track, keypoints=straight), pinhole, times, floor)

@@ -34,7 +34,7 @@ class Ledger:
     """
 
     def __init__(self, home: Path, part: str = "", overwrite: bool = False) -> None:
-        self.home, self.overwrite = home, overwrite
+        self.home, self.part, self.overwrite = home, part, overwrite
         self.cache = StageCache(home / "cache" / part)
         self.timings: dict[str, float] = {}
         self.reused: list[str] = []
@@ -77,5 +77,6 @@ class Ledger:
         give_back()
 
     def outdate(self) -> None:
-        """Before anything is done anew: the result is no longer finished."""
-        (self.home / REPORT).unlink(missing_ok=True)
+        """Before anything is done anew: the result is no longer finished. A part's stages are not the result."""
+        if not self.part:
+            (self.home / REPORT).unlink(missing_ok=True)

@@ -50,6 +50,18 @@ def run(source: str | Path, progress: Progress | None = None, **options: Any) ->
     return Runner(Options(**options), progress).run(Path(source))
 
 
+def run_views(sources: Sequence[str | Path], progress: Progress | None = None, **options: Any) -> Scene:
+    """Run one scene of which the clips are the views, with the options of `pipeline.options.Options`.
+
+    Raises:
+        VideoposeError: as `run`.
+    """
+    for name in ("out", "weights", "keypoints", "cameras"):
+        if options.get(name) is not None:
+            options[name] = Path(options[name])
+    return Runner(Options(**options), progress).run_views([Path(source) for source in sources])
+
+
 class Runner:
     """Keeps the loaded models between clips."""
 
@@ -101,6 +113,8 @@ class Runner:
             InputError, OutputError, MissingError, NobodyError, UsageError: see `pipeline.errors`.
             InternalError: anything unexpected, chained.
         """
+        if self.options.cameras is not None or self.options.name is not None:
+            raise UsageError("--cameras and --name are of several cameras", hint="--views, if the clips show one scene")
         with _expected(f"clip {path}"), _opened([path]) as (clip,):
             self.prepare()
             clip_run = _ClipRun(self, path, clip)

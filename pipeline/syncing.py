@@ -32,9 +32,12 @@ def people_of(runner: Runner, path: Path) -> tuple[ClipInfo, list[Track2D], list
         runner.prepare()
         home, facts = claim_folder(runner.options, path)
         try:
-            stages = ClipStages(runner, path, clip, facts["clip_sha256"], Ledger(home))
-            tracks, _ = stages.tracks()
-            return clip.info, tracks, stages.lifted(tracks, stages.camera())
+            ledger = Ledger(home, overwrite=runner.options.overwrite)
+            tracks, _ = ClipStages(runner, path, clip, facts["clip_sha256"], ledger).tracks()
+            apart = ClipStages(
+                runner, path, clip, facts["clip_sha256"], Ledger(home, "sync")
+            )  # no result of the clip's
+            return clip.info, tracks, apart.lifted(tracks, apart.camera())
         finally:
             release(home)
 

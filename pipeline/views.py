@@ -6,12 +6,11 @@ together:  synchronise -> associate -> triangulate, or fuse and calibrate -> set
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import json
 import logging
 import shutil
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +20,11 @@ from pipeline import cache as stages
 from pipeline.cache import code_version, key
 from pipeline.clip_stages import ClipStages
 from pipeline.errors import NobodyError
-from pipeline.joining import Joined, Seen, join
+from pipeline.joining import Joined, join
 from pipeline.ledger import Arrays, Ledger
-from pipeline.results import Camera, Motion3D, Scene, Track2D, View
+from pipeline.results import Camera, ClipInfo, Motion3D, Scene, Track2D, View
 from pipeline.runner import claim_folder, drawn
+from pipeline.view_cameras import Seen, known_rig, names_of
 from pipeline.writing import Writing
 
 if TYPE_CHECKING:
@@ -45,11 +45,13 @@ class ViewsRun:
     def __init__(self, runner: Runner, paths: Sequence[Path], clips: Sequence[Clip]) -> None:
         self.runner, self.options, self.paths, self.clips = runner, runner.options, paths, clips
         self.home, self.facts = claim_folder(self.options, paths[0], paths[1:], self.options.name)
+        self.rig, self.rig_notes = known_rig(paths, [clip.info for clip in clips], self.options)
         self.ledger = Ledger(self.home, overwrite=self.options.overwrite)
+        self.names = [camera.name for camera in self.rig] or names_of(paths)
         self.views = [
-            ClipStages(runner, path, clip, digest, Ledger(self.home, f"view{number}", self.options.overwrite))
-            for number, (path, clip, digest) in enumerate(
-                zip(paths, clips, self.facts["view_sha256"], strict=True), start=1
+            ClipStages(runner, path, clip, digest, Ledger(self.home, f"view{n}", self.options.overwrite), lens)
+            for n, (path, clip, digest, lens) in enumerate(
+                zip(paths, clips, self.facts["view_sha256"], self.rig or [None] * len(clips), strict=True), start=1
             )
         ]
 
@@ -59,7 +61,7 @@ class ViewsRun:
         Raises:
             As `Runner.run_views`.
         """
-        seen = [self._seen(view) for view in self.views]
+        seen = [self._seen(view, name) for view, name in zip(self.views, self.names, strict=True)]
         scene_key = key(*(one.key for one in seen), self._choices())
         if (arrays := self.ledger.load("scene", scene_key)) is None:
             joined = self._join(seen)
@@ -74,54 +76,51 @@ class ViewsRun:
             log.warning("%s: %s", self.home.name, text)
         return scene
 
-    def _seen(self, view: ClipStages) -> Seen:
+    def _seen(self, view: ClipStages, name: str) -> Seen:
         """A view by itself, from the cache where it is there."""
         tracks, track_key = view.tracks()
-        camera = view.camera()
-        lift_key = key(track_key, view.lifter_version(), camera.matrix.tolist())
+        camera = replace(view.camera(), name=name)
+        lift_key = key(track_key, view.lifter_version(), camera.matrix.tolist(), camera.distortion.tolist())
         if (arrays := view.ledger.load("lift", lift_key)) is None:
-            arrays = view.ledger.save(
-                "lift", lift_key, stages.pack_people(view.lifted(tracks, camera)), "lift", info=view.clip.info
-            )
+            packed = stages.pack_people(view.lifted(tracks, camera))
+            arrays = view.ledger.save("lift", lift_key, packed, "lift", info=view.clip.info)
         return Seen(view.path, view.clip, tracks, stages.unpack_people(arrays, Motion3D), camera, lift_key)
 
     def _choices(self) -> list[Any]:
         """What the scene depends on beside its views."""
         o = self.options
-        rig = (
-            hashlib.sha256(o.cameras.read_bytes()).hexdigest() if o.cameras and o.cameras.is_file() else str(o.cameras)
+        rig = [[np.asarray(getattr(c, f.name)).tolist() for f in fields(Camera)] for c in self.rig]
+        code = code_version(
+            "multiview", "motion", "pipeline/joining.py", "pipeline/view_cameras.py", "pipeline/sound.py"
         )
-        return [
-            rig,
-            o.sync,
-            o.moving,
-            o.height_m,
-            o.cutoff_hz,
-            code_version("multiview", "motion", "pipeline/joining.py"),
-        ]
+        return [rig, self.names, o.sync, o.moving, o.height_m, o.cutoff_hz, code]
 
     def _join(self, seen: list[Seen]) -> Joined:
         from motion.clean import clean
 
         with self.ledger.timed("join"):
             self.runner.progress("join", 0, 1)
-            joined = join(seen, self.options)
+            joined = join(seen, self.rig, self.options)
         with self.ledger.timed("clean"):
             motions = clean(joined.motions, seen[0].clip.info.times, cutoff_hz=self.options.cutoff_hz, bones=False)
-        return dataclasses.replace(joined, motions=motions)
+        return replace(joined, motions=motions)
 
     def _scene(self, joined: Joined) -> Scene:
         from pipeline.report import quality
 
         chosen = self._chosen(joined)
         views = tuple(
-            View(clip.info, camera, [drawn(tracks[i]) for i in chosen])
-            for clip, camera, tracks in zip(self.clips, joined.cameras, joined.tracks, strict=True)
+            View(self._info(view), camera, [drawn(tracks[i]) for i in chosen])
+            for view, camera, tracks in zip(self.views, joined.cameras, joined.tracks, strict=True)
         )
         people = [joined.motions[i] for i in chosen]
-        facts = self.facts | {"placement": joined.about, "joining": list(joined.warnings)}
+        facts = self.facts | {"placement": joined.about, "joining": [*self.rig_notes, *joined.warnings]}
         scene = Scene(views[0].clip, views[0].camera, views[0].tracks, people, facts, {}, views)
-        return dataclasses.replace(scene, quality=quality(scene))
+        return replace(scene, quality=quality(scene))
+
+    def _info(self, view: ClipStages) -> ClipInfo:
+        """With what decoding told, in an earlier run too."""
+        return replace(view.clip.info, warnings=view.ledger.warnings(view.clip.info))
 
     def _chosen(self, joined: Joined) -> list[int]:
         """`--person`: who is seen by most views in most frames comes first, as `largest` and `longest` have it."""
@@ -137,17 +136,17 @@ class ViewsRun:
         from multiview.rig import write_all
 
         folder = self.home / CAMERAS
-        if any(np.ndim(camera.camera_to_world) == 3 for camera in cameras):
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            write_all(folder, cameras)
+        shutil.rmtree(folder, ignore_errors=True)
+        if not any(np.ndim(camera.camera_to_world) == 3 for camera in cameras):
+            _, self.facts["cameras_left_out"] = write_all(folder, cameras)
 
     def _add_up(self) -> None:
         """The views' stages take part in the scene's time."""
+        everywhere = set.intersection(*(set(view.ledger.reused) for view in self.views))
+        self.ledger.reused += sorted(everywhere)
         for view in self.views:
             for stage, seconds in view.ledger.timings.items():
                 self.ledger.timings[stage] = self.ledger.timings.get(stage, 0.0) + seconds
-            self.ledger.reused += [stage for stage in view.ledger.reused if stage not in self.ledger.reused]
             self.ledger.device = view.ledger.device or self.ledger.device
 
 
@@ -156,7 +155,7 @@ def pack(joined: Joined) -> dict[str, Any]:
     arrays = stages.pack_people(joined.motions, "people.")
     for number, (camera, tracks) in enumerate(zip(joined.cameras, joined.tracks, strict=True)):
         arrays |= stages.pack_people(tracks, f"tracks{number}.")
-        arrays |= {f"camera{number}.{field.name}": getattr(camera, field.name) for field in dataclasses.fields(Camera)}
+        arrays |= {f"camera{number}.{field.name}": getattr(camera, field.name) for field in fields(Camera)}
     return arrays | {"facts": json.dumps(joined.about), "warnings": np.array(joined.warnings, np.str_)}
 
 
@@ -164,7 +163,7 @@ def unpack(arrays: Arrays, views: int) -> Joined:
     """The inverse of `pack`."""
     cameras = []
     for number in range(views):
-        values = {field.name: arrays[f"camera{number}.{field.name}"] for field in dataclasses.fields(Camera)}
+        values = {field.name: arrays[f"camera{number}.{field.name}"] for field in fields(Camera)}
         plain = {name: value.item() for name, value in values.items() if value.ndim == 0}
         cameras.append(Camera(**values | plain | {"size": tuple(values["size"].tolist())}))
     tracks = [stages.unpack_people(arrays, Track2D, f"tracks{number}.") for number in range(views)]

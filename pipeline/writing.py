@@ -72,7 +72,8 @@ class Writing:
         """report.json, whose presence says that the clip is finished."""
         from pipeline.report import provenance, warnings, write_report
 
-        info = dataclasses.replace(self.clips[0].info, warnings=self.ledger.warnings(self.clips[0].info))
+        told = [*scene.clip.warnings, *self.ledger.warnings(self.clips[0].info)]
+        info = dataclasses.replace(scene.clip, warnings=tuple(dict.fromkeys(told)))
         scene = dataclasses.replace(scene, clip=info)
         about = scene.provenance | provenance(self.options, self.runner.given_weights) | {"warnings": warnings(scene)}
         about |= {"device": self.ledger.device} if self.ledger.device else {}

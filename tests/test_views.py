@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from views_on_disk import write
 
+import pipeline
 import videopose
 from exporters import npz
 from multiview.rig import read_rig
-from pipeline.errors import InputError, UsageError
+from pipeline.errors import InputError, NobodyError, UsageError
 from pipeline.options import Options
 from pipeline.runner import Runner
 from pipeline.skeletons import skeleton
@@ -131,6 +132,44 @@ def test_a_view_without_people_is_told(disk, tmp_path):
     assert any("cam_03 sees nobody" in text for text in scene.provenance["warnings"])
     with pytest.raises(InputError, match="cannot be found from the people"):
         run(disk, tmp_path / "out", keypoints=tmp_path / "keypoints")
+
+
+def test_nobody_in_any_view(disk, tmp_path):
+    shutil.copytree(disk.keypoints, tmp_path / "keypoints")
+    for file in (tmp_path / "keypoints").rglob("*.json"):
+        file.write_text('{"version": 1.3, "people": []}')
+    given = {"cameras": disk.rig, "keypoints": tmp_path / "keypoints", "sync": "auto"}
+    scene = run(disk, tmp_path / "out", formats=("mp4", "npz"), **given)
+    assert scene.people == [] and "nobody was found" in scene.provenance["warnings"]
+    with pytest.raises(NobodyError):
+        run(disk, tmp_path / "out", strict=True, **given)
+
+
+def test_a_picture_that_freezes_is_left_out(disk, tmp_path):
+    shutil.copytree(disk.keypoints, tmp_path / "keypoints")
+    files = sorted((tmp_path / "keypoints" / "cam02_json").iterdir())
+    for file in files[15:]:
+        file.write_text(files[15].read_text())
+    scene = run(disk, tmp_path / "out", cameras=disk.rig, keypoints=tmp_path / "keypoints")
+    assert any("cam_02 stands still" in text for text in scene.provenance["warnings"])
+    assert max(errors_mm(scene, disk.truth)) < 30
+
+
+def test_a_given_height_sizes_unknown_cameras(disk, tmp_path):
+    one, other = (run(disk, tmp_path / str(h), height_m=h).people[0].joints for h in (1.6, 1.92))
+    np.testing.assert_allclose(np.ptp(other[..., 2], axis=1), 1.2 * np.ptp(one[..., 2], axis=1), rtol=0.02)
+    scene = run(disk, tmp_path / "known", cameras=disk.rig, height_m=2.6)
+    assert any("are its units right" in text for text in scene.provenance["warnings"])
+
+
+def test_in_python(disk, tmp_path):
+    scene = pipeline.run_views(
+        disk.films, out=tmp_path, cameras=str(disk.rig), detector="openpose", keypoints=disk.keypoints, sync="none",
+        formats=(),
+    )  # fmt: skip
+    assert len(scene.views) == 3
+    with pytest.raises(UsageError, match="several cameras"):
+        pipeline.run(disk.films[0], out=tmp_path, cameras=disk.rig)
 
 
 def test_a_rig_of_other_cameras_is_told(disk, tmp_path):
