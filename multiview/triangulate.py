@@ -91,7 +91,8 @@ def _triangulate(
     size = np.sqrt((off**2).sum(1))
     count = used.sum(axis=0)
     wide = widest_angle(seen, places, used)
-    known = (count >= 2) & (wide >= least_angle) & (np.where(used, depth, 1.0) > 0).all(axis=0)
+    depth = np.where(used, depth, 1.0)  # unseen joints have none
+    known = (count >= 2) & (wide >= least_angle) & (depth > 0).all(axis=0)
     used &= known
     normal = _normal(seen, np.where(used, seen.weights / (NOISE * limit * depth) ** 2, 0.0))
     error = np.where(used, size, 0.0).sum(axis=0) / np.maximum(count, 1)

@@ -26,6 +26,7 @@ _LINES = (
     *((a, b) for a, b in ((1, 2), (2, 3), (3, 4), (4, 1), (1, 5), (5, 2))),
     (0, 6),
 )  # between the points of `_shape`; the last one is the stem
+_ABOVE_LEGEND = 0.84  # of the view's height: lower no arrow stands
 _FADED = 0.6  # share of the background in what does not film at that time
 
 
@@ -86,7 +87,9 @@ class Rig:
         way = seen[:, :2] * (self._view.focal / depth)[:, None]  # of what is behind the eye too: aside stays aside
         half = np.array(self._view.size) / 2 - 1.2 * self._text
         way = way / np.maximum(np.abs(way / half).max(axis=1, keepdims=True), 1e-9)
-        return way + np.array(self._view.size) / 2, way / np.linalg.norm(way, axis=1, keepdims=True)
+        rim = way + np.array(self._view.size) / 2
+        rim[:, 1] = np.minimum(rim[:, 1], _ABOVE_LEGEND * self._view.size[1])
+        return rim, way / np.linalg.norm(way, axis=1, keepdims=True)
 
     def _frustum(self, canvas: Array, points: Array, number: int, share: float, filled: bool) -> None:
         ends = (np.clip(points, -1e4, 1e4) * (1 << SHIFT)).round().astype(np.int32)
