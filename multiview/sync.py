@@ -67,7 +67,7 @@ def synchronise(
     return Clocks(
         np.where(joined, offset, np.nan), np.where(joined, rate, np.nan), _confidence(relations, joined), joined,
         reasons, tuple(_method(v, relations) for v in range(len(sides))), tuple(relations),
-        np.array([0.0] + [-heard.get((0, v), (np.nan, 0))[0] for v in range(1, len(sides))]),
+        np.array([0.0] + [-heard.get((0, v), (np.nan,))[0] for v in range(1, len(sides))]),
     )  # fmt: skip
 
 
@@ -82,34 +82,42 @@ def _side(motions: Sequence[Motion3D], tracks: Sequence[Track2D], times: Array, 
     return Side([signals(m, t, times) if rank < PEOPLE else None for m, t, rank in people], tracks, times, camera)
 
 
-def _heard(sound: Sequence[Sound | None]) -> dict[tuple[int, int], tuple[float, float]]:
-    """(first, second) -> lag in s of the second's own clock, and how far it stands out."""
+def _heard(sound: Sequence[Sound | None]) -> dict[tuple[int, int], tuple[float, float, float]]:
+    """(first, second) -> lag in s of the second's clock, how far it stands out, and the middle on the first's."""
     out = {}
     for (i, one), (j, other) in combinations(enumerate(sound), 2):
-        if one is not None and other is not None and (lag := delay(one, other)) is not None:
-            out[i, j] = lag
+        if one is not None and other is not None and (found := delay(one, other)) is not None:
+            out[i, j] = (*found, _middle(one, other, found[0]))
     return out
 
 
-def _with_sound(relation: Relation, heard: tuple[float, float] | None) -> Relation:
+def _middle(one: Sound, other: Sound, lag: float) -> float:
+    """Of what both heard, in s on the first's clock."""
+    (a, b), (c, d) = ((begin, begin + len(samples) / rate) for samples, rate, begin in (one, other))
+    return (max(a, c - lag) + min(b, d - lag)) / 2
+
+
+def _with_sound(relation: Relation, heard: tuple[float, float, float] | None) -> Relation:
     """Sound takes the place of what is not believed; where both speak and differ, nobody is believed."""
     if heard is None:
         return relation
-    lag, ratio = heard
+    lag, ratio, middle = heard
     if relation.reason:
         return replace(
-            relation, lag=lag, drift=0.0, agreement=0.7, ratio=ratio, sigma=0.01, method="sound", reason="", people=()
-        )
-    if abs(lag - relation.lag) > CONTRADICTS_S:
-        return replace(relation, reason=f"sound says {-lag:+.2f} s, motion {-relation.lag:+.2f} s")
+            relation, lag=lag, drift=0.0, middle=middle, agreement=0.7, ratio=ratio, sigma=0.01, method="sound",
+            reason="", people=(),
+        )  # fmt: skip
+    moved = relation.lag + relation.drift * (middle - relation.middle)  # a sound has one lag, that of its middle
+    if abs(lag - moved) > CONTRADICTS_S:
+        return replace(relation, reason=f"sound says {-lag:+.2f} s, motion {-moved:+.2f} s")
     return relation
 
 
 def _consistent(relations: list[Relation], count: int) -> list[Relation]:
     """As long as a pair contradicts the rest of its cycle, the least believed of the contradicting is left out."""
     while True:
-        offset, _ = _solve(relations, count)
-        off = {k: abs(_residual(one, offset)) for k, one in enumerate(relations) if not one.reason}
+        offset, rate = _solve(relations, count)
+        off = {k: abs(_residual(one, offset, rate)) for k, one in enumerate(relations) if not one.reason}
         if not off or max(off.values()) <= CONTRADICTS_S:
             return relations
         doubtful = [k for k, value in off.items() if value > 0.5 * max(off.values())]
@@ -118,8 +126,14 @@ def _consistent(relations: list[Relation], count: int) -> list[Relation]:
         relations[worst] = replace(relations[worst], reason="it contradicts the other pairs of views")
 
 
-def _residual(one: Relation, offset: Array) -> float:
-    return float(offset[one.first] - offset[one.second] - one.lag)
+def _residual(one: Relation, offset: Array, rate: Array) -> float:
+    """In s, by how much the scene's times of `middle` and `middle + lag` differ (see `_solve`)."""
+    return float(offset[one.first] - offset[one.second] - _met(one, rate))
+
+
+def _met(one: Relation, rate: Array) -> float:
+    """The difference of offsets with which `middle` and `middle + lag` are one time of the scene."""
+    return float(rate[one.second] * (one.middle + one.lag) - rate[one.first] * one.middle)
 
 
 def _solve(relations: Sequence[Relation], count: int) -> tuple[Array, Array]:
@@ -136,7 +150,7 @@ def _solve(relations: Sequence[Relation], count: int) -> tuple[Array, Array]:
     drift = np.log1p([one.drift for one in used])
     log_rate = _anchored(incidence, drift, weight)
     rate = np.exp(log_rate)
-    met = np.array([rate[o.second] * (o.middle + o.lag) - rate[o.first] * o.middle for o in used])
+    met = np.array([_met(one, rate) for one in used])
     return _anchored(incidence, met, weight), rate
 
 

@@ -119,6 +119,24 @@ def test_a_pair_that_contradicts_the_others_is_left_out(monkeypatch):
     np.testing.assert_allclose(module._solve(kept, 4)[0], true, atol=1e-9)
 
 
+@pytest.mark.parametrize("drift", [0.0, 0.002, -0.003])
+def test_a_drift_far_from_the_clocks_zero_contradicts_nobody(drift):
+    from multiview import sync as module
+
+    one = module.Relation(0, 1, 0.4, drift, 60.0, agreement=0.8, ratio=3.0, sigma=0.01)
+    assert module._consistent([one], 2) == [one]
+    heard = (0.4 - 40 * drift, 5.0, 20.0)  # the sound was that of the first 40 s
+    assert module._with_sound(one, heard) == one
+    assert module._with_sound(one, (heard[0] + 0.2, *heard[1:])).reason
+
+
+def test_the_middle_of_what_both_heard():
+    from multiview import sync as module
+
+    one, other = (np.zeros(8000), 1000.0, 2.0), (np.zeros(4000), 1000.0, 5.0)  # 2 to 10 s; on that clock 4.5 to 8.5 s
+    assert module._middle(one, other, 0.5) == 6.5
+
+
 def test_rates_and_offsets_are_those_of_a_chain():
     from multiview import sync as module
 
