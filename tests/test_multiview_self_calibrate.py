@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from multiview import people_terms as terms
 from multiview.arrow import Arrow
 from multiview.layout import pelvis_paths
+from multiview.people_start import Guess, pose_numbers, unknowns
 from multiview.procrustes import align, angle_between
 from multiview.self_calibrate import self_calibrate
 from pipeline.skeletons import skeleton
@@ -165,6 +166,19 @@ def state(rng, people=2, moments=4, joints=5):
     turns, centres = Rotation.from_rotvec(rng.normal(0, 0.2, (6, 3))).as_matrix(), rng.normal(0, 0.3, (6, 3))
     focal, offsets, bones = rng.normal(0, 0.1, 3), rng.normal(0, 0.01, 3), rng.normal(-1, 0.1, (people, 2))
     return terms.State(points, turns, centres, focal, offsets, bones)
+
+
+@pytest.mark.parametrize("moving", [(False, True, False), (True, False, False)])
+def test_the_first_views_clock_and_the_references_pose_are_no_unknowns(moving):
+    moving = np.array(moving)
+    reference = int(np.flatnonzero(~moving)[0])
+    given, poses = state(np.random.default_rng(0)), pose_numbers(moving, 4)
+    rig = Guess(reference, moving, *(np.zeros(0) for _ in range(4)))
+    order, border = unknowns(given, poses, rig)
+    starts, kept = given.starts, set(order.tolist())
+    one = int(poses[reference, 0])
+    held = {starts[4]} | {starts[k] + 3 * one + axis for k in (1, 2) for axis in range(3)}
+    assert set(range(starts[-1])) - kept == held and len(kept) == len(order) and border == len(order) - starts[1]
 
 
 def blocks(given, rng_seed=3):
