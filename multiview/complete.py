@@ -18,7 +18,12 @@ from pipeline.results import Array, Camera
 from pipeline.skeletons import Skeleton
 
 ACROSS_M, ALONG_M = 0.06, 0.15  # standard deviation of a lifted bone's end, across and along the line of sight
+LIFTED = 17  # the joints that every lifter has come first; the rest, hands and feet, may be NaN throughout
 COMPLETED = 0.3  # of the lifted scores: what a joint scores that was not triangulated
+
+
+class NothingSeen(ValueError):
+    """No joint was triangulated in any frame: no two cameras see the person."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +79,15 @@ def complete(
         rounds: of the minimisation (see `refine`).
 
     Raises:
-        ValueError: no joint was triangulated at all.
+        NothingSeen: no joint was triangulated at all.
     """
     known = np.isfinite(found.points).all(-1)
     if not known.any():
-        raise ValueError("no joint was triangulated; there is no place to complete")
+        raise NothingSeen("no joint was triangulated; there is no place to complete")
     there = known.any(axis=1)
     vectors = information = None
     if lifted is not None and len(lifted):
-        there = there | np.isfinite(lifted).all((-1, -2)).any(axis=0)
+        there = there | np.isfinite(lifted[..., :LIFTED, :]).all((-1, -2)).any(axis=0)
         vectors, information = bone_vectors(found, skeleton, cameras, lifted, lifted_scores)
     lengths = bone_lengths(found, skeleton, vectors)
     points = np.full(found.points.shape, np.nan)
