@@ -151,7 +151,7 @@ def lifted_bones(bodies: Array) -> Array:
 
 def problem(
     seen: Sightings, state: State, rig: Guess, evidence: Evidence, moments: Array, focal_sigma: Array,
-    alike_sigma: float | None
+    alike: Array, alike_sigma: float
 ) -> Problem:  # fmt: skip
     """What the adjustment is told; the reference's pose and the first view's clock stay as they are."""
     poses = pose_numbers(rig.moving, len(moments))
@@ -160,7 +160,7 @@ def problem(
     views = len(rig.moving)
     return Problem(
         seen, evidence.times[moments], poses, rig.moving, PAIRS, KINDS, lifted_bones(rig.bodies[:, moments]), lengths,
-        known, np.broadcast_to(focal_sigma, (views,)), alike_sigma, np.full(views, OFFSET_SIGMA_S),
+        known, np.broadcast_to(focal_sigma, (views,)), alike, alike_sigma, np.full(views, OFFSET_SIGMA_S),
         order, border,
     )  # fmt: skip
 
