@@ -17,7 +17,7 @@ import numpy as np
 from multiview.fuse import Fused, fuse
 from multiview.people import PersonViews
 from multiview.people_bundle import Problem, Solution, pixels_per_metre, solve, with_noise
-from multiview.people_evidence import Evidence, gather, keypoints_at, put_sides_right, sightings
+from multiview.people_evidence import Evidence, keypoints_at, put_sides_right, sightings, straightened
 from multiview.people_finish import place_people, refined, reprojection_px
 from multiview.people_start import Guess, choose_moments, guess, pose_numbers, problem, start
 from multiview.people_uncertainty import Uncertainty, measure, warnings_of
@@ -94,7 +94,7 @@ def _check(people: Sequence[PersonViews], views: int, focal_sigma: Array | None)
 
 def _evidence(people: Sequence[PersonViews], cameras: Sequence[Camera], times: Array) -> Evidence:
     keypoints, scores = (np.stack([getattr(person, name) for person in people]) for name in ("keypoints", "scores"))
-    return gather(keypoints, scores, people[0].skeleton, cameras, times)
+    return straightened(keypoints, scores, people[0].skeleton, cameras, times)
 
 
 def _result(cameras: Sequence[Camera], rig: Guess, fused: Fused, found: _Found, factor: float) -> SelfCalibrated:
