@@ -54,12 +54,16 @@ class OpenPose:
         if layout not in (None, *known):
             raise UsageError(f"OpenPose has no layout {layout!r}", f"known: {', '.join(known)}")
         self._path, self._layout = Path(keypoints), layout
-        self._clip: str | None = None  # the one whose files `keypoints` itself holds
+        self._clip: Path | None = None  # the one whose files `keypoints` itself holds
 
     def digest(self, clip: Path) -> str:
-        """A hash of the names and contents of the clip's files. Raises InputError."""
+        """A hash of the names and contents of the clip's files.
+
+        Raises:
+            InputError: files that are missing, or of another clip: also where a cache keeps `detect` from being asked.
+        """
         digest = hashlib.sha256(str(self._layout).encode())
-        for file in _files(folder_of(self._path, clip.stem)):
+        for file in _files(self._folder(Path(clip))):
             digest.update(f"{file.name} ".encode())
             digest.update(_bytes(file))
         return digest.hexdigest()
@@ -71,11 +75,7 @@ class OpenPose:
             InputError: files that are missing, damaged, or of another clip.
         """
         info = clip.info
-        folder = folder_of(self._path, Path(info.path).stem)
-        if folder == self._path and self._clip not in (None, info.path):
-            text = f"{folder} holds the keypoints of one clip, and there are several"
-            raise InputError(text, hint="a folder of folders called like the clips")
-        self._clip = info.path
+        folder = self._folder(Path(info.path))
         frames = _numbered(read_folder(folder), len(info.times), folder)
         self.skeleton = self._layout or layout_of([p for people in frames.values() for p in people], folder)
         _check_places(frames, (info.width, info.height), folder)
@@ -83,6 +83,16 @@ class OpenPose:
         if progress is not None:
             progress(len(found))
         return found
+
+    def _folder(self, clip: Path) -> Path:
+        """Where the clip's files are. Raises InputError."""
+        folder = folder_of(self._path, clip.stem)
+        if folder == self._path:
+            if self._clip not in (None, clip.absolute()):
+                text = f"{folder} holds the keypoints of one clip, and there are several"
+                raise InputError(text, hint="a folder of folders called like the clips")
+            self._clip = clip.absolute()
+        return folder
 
     def _gather(self, people: People) -> Detections:
         joints = len(skeleton(self.skeleton))

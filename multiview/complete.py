@@ -18,11 +18,12 @@ from pipeline.results import Array, Camera
 from pipeline.skeletons import Skeleton
 
 ACROSS_M, ALONG_M = 0.06, 0.15  # standard deviation of a lifted bone's end, across and along the line of sight
+LIFTED = 17  # the joints that every lifter has come first; the rest, hands and feet, may be NaN throughout
 COMPLETED = 0.3  # of the lifted scores: what a joint scores that was not triangulated
 
 
 class NothingSeen(ValueError):
-    """No two views agree on any joint."""
+    """No joint was triangulated in any frame: no two cameras see the person."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def complete(
     there = known.any(axis=1)
     vectors = information = None
     if lifted is not None and len(lifted):
-        there = there | np.isfinite(lifted[..., :17, :]).all((-1, -2)).any(axis=0)  # some lifters tell no more
+        there = there | np.isfinite(lifted[..., :LIFTED, :]).all((-1, -2)).any(axis=0)
         vectors, information = bone_vectors(found, skeleton, cameras, lifted, lifted_scores)
     lengths = bone_lengths(found, skeleton, vectors)
     points = np.full(found.points.shape, np.nan)

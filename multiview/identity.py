@@ -26,6 +26,8 @@ WINDOW_S = 0.35  # of a moving camera's turn
 
 @dataclass(frozen=True)
 class Identity:
+    """Who is who: the people of a scene, those of several views and of one, by how alike they move."""
+
     groups: list[dict[int, int]]  # per person of the scene: view -> index of the track in that view
     similarity: list[float]  # per person: mean over its pairs of views; 0 where only one view has it
     doubtful: list[tuple[int, int]]  # pairs of views in which another matching fits nearly as well

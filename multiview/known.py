@@ -47,7 +47,8 @@ def reconstruct(
         lifted, lifted_scores: (V,T,K,3) m relative to the pelvis in the cameras' axes, (V,T,K) (see `complete`).
 
     Raises:
-        ValueError: no joint could be triangulated in any frame, or shapes that do not belong together.
+        NothingSeen: no joint could be triangulated in any frame.
+        ValueError: shapes that do not belong together.
     """
     keypoints, scores, exchanged = put_right(cameras, keypoints, scores, source.mirror)
     if lifted is not None:  # what was lifted from the wrong sides has no worth

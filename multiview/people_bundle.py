@@ -56,7 +56,8 @@ class Problem:
     log_bones: Array  # (P,B): of the lifted lengths in metres
     bones_known: Array  # (P,B) bool: did a lifter know them?
     focal_sigma: Array  # (V,) of the logarithm
-    alike_sigma: float | None  # of the logarithm of focal lengths among each other; None where they are not alike
+    alike: Array  # (n,) int: the views whose focal lengths are alike
+    alike_sigma: float  # of the logarithm of these among each other
     offset_sigma: Array  # (V,) s
     order: Array  # (n,) int: the unknowns that may change: all points, then what all moments share
     border: int  # how many of them all moments share
@@ -64,6 +65,8 @@ class Problem:
 
 @dataclass(frozen=True)
 class Solution:
+    """Where the minimisation ended."""
+
     state: State
     cost: float
     factor: Arrow  # of the normal equations of `order`, at the solution
@@ -127,8 +130,8 @@ def _plain(problem: Problem, state: State) -> list[Block]:
         prior(state.log_focal, np.zeros(len(state.log_focal)), problem.focal_sigma, starts[3]),
         prior(state.offsets, np.zeros(len(state.offsets)), problem.offset_sigma, starts[4]),
     ]
-    if problem.alike_sigma is not None:
-        blocks.append(alike(state.log_focal, problem.alike_sigma, starts[3]))
+    if len(problem.alike) > 1:
+        blocks.append(alike(state.log_focal[problem.alike], problem.alike_sigma, starts[3] + problem.alike))
     for view in np.flatnonzero(problem.moving):
         blocks += smooth_cameras(state, problem.poses[view], problem.times, TURN_RATE, MOVE_RATE, NEIGHBOURS_S)
     return blocks

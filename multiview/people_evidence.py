@@ -37,7 +37,7 @@ class Evidence:
         return self.pixels / self.focal[:, None, None, None]
 
 
-def gather(keypoints: Array, scores: Array, name: str, cameras: Sequence[Camera], times: Array) -> Evidence:
+def straightened(keypoints: Array, scores: Array, name: str, cameras: Sequence[Camera], times: Array) -> Evidence:
     """From (P,V,T,J,2) px and (P,V,T,J) of the skeleton `name`; cameras give distortion and guessed focal lengths."""
     keypoints, scores = np.asarray(keypoints, np.float64), np.nan_to_num(np.asarray(scores, np.float64))
     scores = np.where(np.isfinite(keypoints).all(-1), np.clip(scores, 0, 1), 0.0)

@@ -151,25 +151,28 @@ def lifted_bones(bodies: Array) -> Array:
 
 def problem(
     seen: Sightings, state: State, rig: Guess, evidence: Evidence, moments: Array, focal_sigma: Array,
-    alike_sigma: float | None
+    alike: Array, alike_sigma: float
 ) -> Problem:  # fmt: skip
-    """What the adjustment is told; the reference's pose and clock stay as they are."""
+    """What the adjustment is told; the reference's pose and the first view's clock stay as they are."""
     poses = pose_numbers(rig.moving, len(moments))
     order, border = unknowns(state, poses, rig)
     lengths, known = bone_prior(rig.bodies)
     views = len(rig.moving)
     return Problem(
         seen, evidence.times[moments], poses, rig.moving, PAIRS, KINDS, lifted_bones(rig.bodies[:, moments]), lengths,
-        known, np.broadcast_to(focal_sigma, (views,)), alike_sigma, np.full(views, OFFSET_SIGMA_S),
+        known, np.broadcast_to(focal_sigma, (views,)), alike, alike_sigma, np.full(views, OFFSET_SIGMA_S),
         order, border,
     )  # fmt: skip
 
 
 def unknowns(state: State, poses: Array, rig: Guess) -> tuple[Array, int]:
-    """The unknowns in the order of `Problem.order`, and how many make its border; without the reference's."""
+    """The unknowns in the order of `Problem.order`, and how many make its border.
+
+    Without the reference's pose, which is the world, and the first view's offset, whose clock is the scene's.
+    """
     starts = state.starts
     others = np.setdiff1d(poses, poses[rig.reference])
-    offsets = starts[4] + np.flatnonzero(np.arange(len(poses)) != rig.reference)
+    offsets = np.arange(starts[4] + 1, starts[5])
     shared = [_six(starts, others[:, None]).ravel(), np.arange(starts[3], starts[4]), offsets,
               np.arange(starts[5], starts[6])]  # fmt: skip
     border = np.concatenate(shared)

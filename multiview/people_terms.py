@@ -220,8 +220,8 @@ def prior(values: Array, mean: Array, sigma: Array | float, start: int) -> Block
     return _block(((values - mean) / spread)[:, None], columns[:, None], (1 / spread)[:, None, None])
 
 
-def alike(values: Array, sigma: float, start: int) -> Block:
-    """Values (n,) lie about their mean within `sigma`."""
+def alike(values: Array, sigma: float, where: Array) -> Block:
+    """Values (n,), the unknowns `where` (n,), lie about their mean within `sigma`."""
     count = len(values)
-    columns = np.broadcast_to(start + np.arange(count), (count, count))
+    columns = np.broadcast_to(where, (count, count))
     return _block(((values - values.mean()) / sigma)[:, None], columns, (np.eye(count) - 1 / count)[:, None] / sigma)

@@ -2,7 +2,7 @@
 
 Always kept: names, intrinsics, five distortion coefficients, poses. What else a format holds, and where it lies:
 
-| format | size | fisheye | 8 coefficients | skew | time offset | units, axes |
+| format | size | fisheye | 8 coefficients | skew | clock | units, axes |
 |---|---|---|---|---|---|---|
 | pose2sim | yes | yes | yes | yes | yes (ours) | m |
 | anipose | yes | yes | yes | yes | yes (ours) | mm as ours are written; told, else judged |

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -74,6 +74,7 @@ def make(
     size: Any = UNKNOWN_SIZE,
     fisheye: bool = False,
     offset_s: Any = 0.0,
+    rate: Any = 1.0,
 ) -> Camera:
     """A camera from world-to-camera extrinsics.
 
@@ -81,6 +82,7 @@ def make(
         rotation: (3,3), or (3,) rad.
         translation: (3,) in the file's units.
         size: width, height px.
+        offset_s, rate: scene time = offset + rate * time of the camera's own clock.
 
     Raises:
         Fault: numbers of another shape, not finite, or no rotation.
@@ -100,7 +102,26 @@ def make(
         name,
         fisheye,
         float(numbers(offset_s, (), what=f"the time offset of {camera}")),
+        _rate(rate, camera),
     )
+
+
+def _rate(value: Any, camera: str) -> float:
+    rate = float(numbers(value, (), what=f"the clock rate of {camera}"))
+    if rate <= 0:
+        raise Fault(f"the clock rate of {camera} is {rate:g}", "seconds of the scene per second of its clock, about 1")
+    return rate
+
+
+def clock(table: Mapping[str, Any], ending: str = "") -> dict[str, Any]:
+    """What `make` takes of a camera's clock: `time_offset_s` and `clock_rate`, by default the scene's own."""
+    return {"offset_s": table.get(f"time_offset_s{ending}", 0.0), "rate": table.get(f"clock_rate{ending}", 1.0)}
+
+
+def clock_told(camera: Camera) -> dict[str, float]:
+    """The same to be written, only what differs from the scene's clock."""
+    told = {"time_offset_s": (float(camera.offset_s), 0.0), "clock_rate": (float(camera.rate), 1.0)}
+    return {key: value for key, (value, usual) in told.items() if value != usual}
 
 
 def _intrinsics(value: Any, camera: str) -> Array:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from multiview.rig_camera import UNKNOWN_SIZE, Fault, extrinsics, make, need, numbers, refuse
+from multiview.rig_camera import UNKNOWN_SIZE, Fault, clock, clock_told, extrinsics, make, need, numbers, refuse
 from pipeline.files import atomic
 from pipeline.results import Array, Camera
 
@@ -43,7 +43,7 @@ def _panoptic(number: int, table: dict[str, Any]) -> Camera:
     turn = numbers(need(table, "R", camera=where), (3, 3), what=f"R of {where}") @ Z_UP
     matrix, shift = need(table, "K", camera=where), need(table, "t", camera=where)
     size = table.get("resolution", UNKNOWN_SIZE)
-    return make(name, matrix, table.get("distCoef"), turn, shift, size, offset_s=table.get("time_offset_s", 0.0))
+    return make(name, matrix, table.get("distCoef"), turn, shift, size, **clock(table))
 
 
 def write_panoptic(path: Path, cameras: Sequence[Camera]) -> None:
@@ -64,7 +64,7 @@ def write_panoptic(path: Path, cameras: Sequence[Camera]) -> None:
                 "R": (turn @ Z_UP.T).tolist(),
                 "t": (100 * shift)[:, None].tolist(),
             }
-            | ({"time_offset_s": camera.offset_s} if camera.offset_s else {})
+            | clock_told(camera)
         )
     _write(path, {"cameras": rows})
 
@@ -80,7 +80,7 @@ def _freemocap(table: dict[str, Any]) -> Camera:
     turn = _turn(need(outside, "quaternion_wxyz", camera=where), where)
     shift, size = need(outside, "translation", camera=where), table.get("image_size", UNKNOWN_SIZE)
     matrix = [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
-    return make(name, matrix, bend, turn, shift, size, offset_s=table.get("time_offset_s", 0.0))
+    return make(name, matrix, bend, turn, shift, size, **clock(table))
 
 
 _FOCAL = ("fx", "fy", "cx", "cy")
@@ -107,7 +107,7 @@ def write_freemocap(path: Path, cameras: Sequence[Camera]) -> None:
             "translation": (1000 * shift).tolist(),
         }
         row = {"name": camera.name, "image_size": list(camera.size), "intrinsics": inside, "extrinsics": outside}
-        rows.append(row | ({"time_offset_s": camera.offset_s} if camera.offset_s else {}))
+        rows.append(row | clock_told(camera))
     _write(path, {"cameras": rows})
 
 

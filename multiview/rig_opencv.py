@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from multiview.rig_camera import UNKNOWN_SIZE, Fault, extrinsics, make, need, refuse
+from multiview.rig_camera import UNKNOWN_SIZE, Fault, clock, clock_told, extrinsics, make, need, refuse
 from pipeline.errors import UsageError
 from pipeline.files import atomic
 from pipeline.results import Camera
@@ -70,7 +70,7 @@ def _easymocap(data: dict[str, Any]) -> list[Camera]:
         size = data.get(f"W_{name}", 0), data.get(f"H_{name}", 0)
         turn, shift = need(data, f"Rot_{name}", f"R_{name}", camera=where), need(data, f"T_{name}", camera=where)
         matrix, bend = need(data, f"K_{name}", camera=where), need(data, f"dist_{name}", f"D_{name}", camera=where)
-        cameras.append(make(name, matrix, bend, turn, shift, size, offset_s=data.get(f"time_offset_s_{name}", 0.0)))
+        cameras.append(make(name, matrix, bend, turn, shift, size, **clock(data, f"_{name}")))
     return cameras
 
 
@@ -79,8 +79,8 @@ def _camera(name: str, node: dict[str, Any]) -> Camera:
     turn = need(node, "R", "rvec", "rotation", "rotation_matrix", camera=where)
     shift = need(node, "T", "t", "tvec", "translation", "translation_vector", camera=where)
     bend = next((node[key] for key in _BEND if key in node), None)
-    offset, fisheye = node.get("time_offset_s", 0.0), bool(node.get("fisheye", 0))
-    return make(name, need(node, *_MATRIX, camera=where), bend, turn, shift, _size(node), fisheye, offset)
+    fisheye = bool(node.get("fisheye", 0))
+    return make(name, need(node, *_MATRIX, camera=where), bend, turn, shift, _size(node), fisheye, **clock(node))
 
 
 def _size(node: dict[str, Any]) -> Any:
@@ -118,7 +118,7 @@ def write_easymocap(folder: Path, cameras: Sequence[Camera]) -> None:
         inside += [f"W_{name}: {camera.size[0]}\n", f"H_{name}: {camera.size[1]}\n"] if camera.size[0] else []
         outside += [_matrix(f"R_{name}", cv2.Rodrigues(turn)[0]), _matrix(f"Rot_{name}", turn)]
         outside += [_matrix(f"T_{name}", shift[:, None])]
-        outside += [f"time_offset_s_{name}: {float(camera.offset_s)!r}\n"] if camera.offset_s else []
+        outside += [f"{key}_{name}: {value!r}\n" for key, value in clock_told(camera).items()]
     _write(folder / "intri.yml", inside)
     _write(folder / "extri.yml", [*outside, 'unit: "m"\n'])
 
@@ -133,7 +133,7 @@ def write_opencv(folder: Path, cameras: Sequence[Camera]) -> None:
         parts = [f"name: {_string(camera.name)}\n", f"image_width: {camera.size[0]}\nimage_height: {camera.size[1]}\n"]
         parts += [_matrix("camera_matrix", camera.matrix), _matrix("distortion_coefficients", camera.distortion[None])]
         parts += [f"fisheye: {int(camera.fisheye)}\n", _matrix("R", turn), _matrix("T", shift[:, None]), 'unit: "m"\n']
-        parts += [f"time_offset_s: {float(camera.offset_s)!r}\n"] if camera.offset_s else []
+        parts += [f"{key}: {value!r}\n" for key, value in clock_told(camera).items()]
         _write(folder / f"{camera.name}.yml", parts)
 
 

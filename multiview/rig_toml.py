@@ -1,7 +1,8 @@
 """Rigs as TOML: Pose2Sim, Anipose, FreeMoCap and, to read, Caliscope. A table with `matrix` is a camera.
 
 World to camera, `rotation` as a vector in rad or a matrix. Pose2Sim writes metres, FreeMoCap millimetres; Anipose has
-the units of its board, and ours say them (`metadata.unit`). `time_offset_s` is an addition that others skip.
+the units of its board, and ours say them (`metadata.unit`). `time_offset_s` and `clock_rate` are additions that others
+skip.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 import cv2
 
-from multiview.rig_camera import UNKNOWN_SIZE, Fault, extrinsics, make, need, short_distortion
+from multiview.rig_camera import UNKNOWN_SIZE, Fault, clock, clock_told, extrinsics, make, need, short_distortion
 from pipeline.files import atomic
 from pipeline.results import Camera
 
@@ -54,7 +55,7 @@ def _camera(key: str, table: dict[str, Any]) -> Camera:
         raise Fault(f"`fisheye` of {where} is {fisheye!r} instead of true or false")
     turn, shift = need(table, "rotation", camera=where), need(table, "translation", camera=where)
     bend = need(table, "distortions", "distortion", camera=where)
-    return make(name, table["matrix"], bend, turn, shift, size, fisheye, table.get("time_offset_s", 0.0))
+    return make(name, table["matrix"], bend, turn, shift, size, fisheye, **clock(table))
 
 
 def _unit(data: dict[str, Any], tables: Sequence[dict[str, Any]]) -> str | None:
@@ -97,7 +98,7 @@ def _table(camera: Camera, bend: Sequence[float], scale: float) -> dict[str, Any
         "rotation": cv2.Rodrigues(turn)[0].ravel().tolist(),
         "translation": (shift * scale).tolist(),
         "fisheye": camera.fisheye,
-    } | ({"time_offset_s": float(camera.offset_s)} if camera.offset_s else {})
+    } | clock_told(camera)
 
 
 def _write(path: Path, tables: dict[str, dict[str, Any]], metadata: dict[str, Any]) -> None:

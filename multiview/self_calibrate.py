@@ -17,7 +17,7 @@ import numpy as np
 from multiview.fuse import Fused, fuse
 from multiview.people import PersonViews
 from multiview.people_bundle import Problem, Solution, pixels_per_metre, solve, with_noise
-from multiview.people_evidence import Evidence, gather, keypoints_at, put_sides_right, sightings
+from multiview.people_evidence import Evidence, keypoints_at, put_sides_right, sightings, straightened
 from multiview.people_finish import place_people, refined, reprojection_px
 from multiview.people_start import Guess, choose_moments, guess, pose_numbers, problem, start
 from multiview.people_uncertainty import Uncertainty, measure, warnings_of
@@ -26,13 +26,17 @@ from pipeline.skeletons import skeleton
 
 LIFT, BODY = skeleton("lift-26"), skeleton("h36m-23")
 MEAN_STATURE_M = 1.70  # of the person that a lifter's metres are of
-FOCAL_SIGMA, ALIKE_SIGMA = 0.12, 0.10  # of the logarithm: phones see 55 to 75 degrees; those of one place are alike
+# Standard deviations of a focal length's logarithm: calibrated, noted in the file, and a guess (phones see 55 to 75
+# degrees); and by how much cameras of one place differ.
+GIVEN_SIGMA, NOTED_SIGMA, FOCAL_SIGMA, ALIKE_SIGMA = 0.01, 0.05, 0.12, 0.10
 FIRST_SIGMA_M = 0.015  # of a keypoint, on the body, before it is measured
 AT_ONCE = 60  # people times moments of the adjustment
 
 
 @dataclass(frozen=True)
 class SelfCalibrated:
+    """Cameras and people as they agree best, V views, P people, T times; metres, world of the reference view."""
+
     cameras: list[Camera]  # moving ones with T poses; `offset_s` corrected, `source` tells how
     joints: Array  # (P,T,23,3) m of h36m-23 in the world
     spread: Array  # (P,T,23) m: standard error of each joint's place, were the cameras right
@@ -59,31 +63,47 @@ def self_calibrate(
         cameras: (V,) focal length (a guess will do), picture size and distortion; their poses are not read.
         times: (T,) s of the scene's clock.
         moving: (V,) bool; all stand still without it.
-        focal_sigma: (V,) standard deviation of the logarithm of each given focal length; FOCAL_SIGMA without.
+        focal_sigma: (V,) standard deviation of the logarithm of each camera's focal length, as GIVEN_SIGMA and
+            NOTED_SIGMA; all are guesses (FOCAL_SIGMA) without it.
         height_m: standing height of the first person.
 
     Raises:
-        ValueError: fewer than two views, nobody, skeletons that differ, or a view that shares no moment with others.
+        ValueError: fewer than two views, nobody, skeletons that differ, a view that shares no moment with others, or
+            `focal_sigma` not positive or not one per view.
     """
-    views = len(cameras)
+    _check(people, len(cameras), focal_sigma)
+    moving = np.zeros(len(cameras), bool) if moving is None else np.asarray(moving, bool)
+    sigma = np.full(len(cameras), FOCAL_SIGMA) if focal_sigma is None else np.asarray(focal_sigma, float)
+    evidence = _evidence(people, cameras, times)
+    poses, sure = (np.stack([getattr(person, name) for person in people]) for name in ("poses", "pose_scores"))
+    fused = fuse(poses, sure, evidence.times, moving, sight(evidence))
+    rig = guess(evidence, fused, moving)
+    found = _search(evidence, rig, sigma)
+    return _result(cameras, rig, fused, found, 1.0 if height_m is None else height_m / MEAN_STATURE_M)
+
+
+def _check(people: Sequence[PersonViews], views: int, focal_sigma: Array | None) -> None:
+    """Raises ValueError."""
     if views < 2 or not people:
         raise ValueError("self-calibration needs at least two views and a person whom they see")
     if len({person.skeleton for person in people}) > 1:
         raise ValueError("keypoints of several skeletons cannot be mixed")
-    moving = np.zeros(views, bool) if moving is None else np.asarray(moving, bool)
-    sigma = np.full(views, FOCAL_SIGMA) if focal_sigma is None else np.asarray(focal_sigma, float)
+    if focal_sigma is not None and (np.shape(focal_sigma) != (views,) or not (np.asarray(focal_sigma) > 0).all()):
+        raise ValueError(f"focal_sigma must hold {views} positive numbers, one per view")
+
+
+def _evidence(people: Sequence[PersonViews], cameras: Sequence[Camera], times: Array) -> Evidence:
     keypoints, scores = (np.stack([getattr(person, name) for person in people]) for name in ("keypoints", "scores"))
-    evidence = gather(keypoints, scores, people[0].skeleton, cameras, times)
-    poses = np.stack([person.poses for person in people])
-    fused = fuse(poses, np.stack([person.pose_scores for person in people]), evidence.times, moving, sight(evidence))
-    rig = guess(evidence, fused, moving)
-    found = _search(evidence, rig, sigma)
+    return straightened(keypoints, scores, people[0].skeleton, cameras, times)
+
+
+def _result(cameras: Sequence[Camera], rig: Guess, fused: Fused, found: _Found, factor: float) -> SelfCalibrated:
+    """Everybody placed in every frame, and everything `factor` times as large."""
     uncertainty = measure(found.problem, found.solution)
     rig = refined(rig, found.solution.state, found.problem.poses, found.moments)
     points, spread = place_people(found.evidence, rig, found.solution.state, found.problem)
     pelvis = points[:, :, LIFT.joints.index("pelvis")]
     centres = found.solution.state.centres[found.problem.poses[:, len(found.moments) // 2]]
-    factor = 1.0 if height_m is None else height_m / MEAN_STATURE_M
     order = LIFT.index(*BODY.joints)
     return SelfCalibrated(
         [_camera(camera, v, rig, found, factor) for v, camera in enumerate(cameras)],
@@ -130,12 +150,12 @@ def _search(evidence: Evidence, rig: Guess, focal_sigma: Array, rounds: int = 3)
     people, views = evidence.scores.shape[:2]
     moments = choose_moments(evidence, rig.moving, max(AT_ONCE // people, 30))
     poses, state = pose_numbers(rig.moving, len(moments)), start(rig, moments)
-    alike = ALIKE_SIGMA if (focal_sigma >= FOCAL_SIGMA).all() else None
+    alike = np.flatnonzero(focal_sigma >= FOCAL_SIGMA)  # what is known of one tells nothing of the others
     here, offsets, swapped = evidence, np.zeros(views), np.zeros(views)
     for turn in range(rounds):
         seen = sightings(here, moments, poses)
         seen = replace(seen, sigma=FIRST_SIGMA_M * pixels_per_metre(state, seen))
-        told = problem(seen, state, rig, here, moments, focal_sigma, alike)
+        told = problem(seen, state, rig, here, moments, focal_sigma, alike, ALIKE_SIGMA)
         if turn:
             told = with_noise(told, state)
             seen, changed = put_sides_right(told.seen, state)

@@ -85,7 +85,8 @@ def _pair_costs(cameras: Sequence[Camera], keypoints: Array, scores: Array, othe
 
 def _move_costs(keypoints: Array, scores: Array, other: Array) -> Array:
     """(V,T-1,2): joints that move too far to the next time, straight and crosswise."""
-    height = np.nanmax(np.ptp(np.nan_to_num(keypoints[..., 1], nan=np.nan), axis=-1), axis=1, initial=1.0)
+    rows = keypoints[..., 1]  # NaN where unseen, which fmax and fmin pass over
+    height = np.fmax.reduce(np.fmax.reduce(rows, axis=-1) - np.fmin.reduce(rows, axis=-1), axis=1, initial=1.0)
     out = []
     for pick in (np.arange(len(other)), other):
         step = np.linalg.norm(keypoints[:, 1:, pick] - keypoints[:, :-1], axis=-1)

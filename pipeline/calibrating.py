@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -32,27 +33,31 @@ def run(request: Request, tell: Tell = lambda *_: None) -> Rig:
     """Calibrate and write `out`, and beside it the report (.json) and a picture (.png).
 
     Raises:
-        UsageError: options that do not go together, no such board.
+        UsageError: options that do not go together, no such board, an `out` that is no .toml.
         InputError: files that cannot be read, or footage from which nothing can be had; says why.
         OutputError: a result that cannot be written.
     """
     from multiview.rig import write_rig
 
+    if request.out.suffix.lower() != ".toml":
+        text = f"the rig cannot be written to {request.out}"
+        raise UsageError(text, "a report (.json) and a picture (.png) of the same name go beside it", "--out NAME.toml")
     board, names = board_from(request.board), _names(request.videos)
-    clips = [open_clip(path) for path in request.videos]
-    moments, warnings = _moments([clip.info for clip in clips], names, request)
-    found = [_boards(board, clip, frames, name, tell) for clip, frames, name in zip(clips, moments, names, strict=True)]
+    with ExitStack() as stack:
+        clips = [stack.enter_context(open_clip(path)) for path in request.videos]
+        infos = [clip.info for clip in clips]
+        moments, warnings = _moments(infos, names, request)
+        found = [_boards(board, *one, tell) for one in zip(clips, moments, names, strict=True)]
     clear = [sharp(boards) for boards in found]
     warnings += [
         f"{name}: {len(all_) - len(kept)} of {len(all_)} boards are blurred and left out"
         for name, all_, kept in zip(names, found, clear, strict=True)
         if len(kept) < len(all_)
     ]
-    cameras, lenses = _lenses(request, board, clips, names, clear, warnings)
+    cameras, lenses = _lenses(request, board, infos, names, clear, warnings)
     calibration = calibrate(board, cameras, clear, request.floor)
     warnings += [*calibration.warnings, *doubts(request, board, calibration, lenses)]
     rig = Rig(calibration, lenses, tuple(warnings))
-    request.out.parent.mkdir(parents=True, exist_ok=True)
     write_rig(request.out, calibration.cameras, "pose2sim")
     write_report(request, board, rig)
     return rig
@@ -164,10 +169,12 @@ def _explain(board: Board, pictures: list[Array], name: str, count: int) -> None
 # ---- lenses ---------------------------------------------------------------------------------------------------------
 
 
-def _lenses(request: Request, board: Board, clips: Sequence[Clip], names: Sequence[str], found: list[dict[int, Found]],
-            warnings: list[str]) -> tuple[list[Camera], list[Intrinsics | None]]:  # fmt: skip
+def _lenses(
+    request: Request, board: Board, clips: Sequence[ClipInfo], names: Sequence[str], found: list[dict[int, Found]],
+    warnings: list[str],
+) -> tuple[list[Camera], list[Intrinsics | None]]:  # fmt: skip
     """From a rig file, from pictures apart, or from the same footage."""
-    sizes = [(clip.info.width, clip.info.height) for clip in clips]
+    sizes = [(clip.width, clip.height) for clip in clips]
     if request.cameras is not None:
         if request.intrinsics_from is not None:
             raise UsageError("--cameras and --intrinsics-from both give lenses", hint="give one of them")
@@ -210,19 +217,19 @@ def _apart(board: Board, folder: Path, name: str, size: tuple[int, int]) -> list
         )
     found, asked = [], []
     for file in files:
-        clip = open_clip(file)
-        own_size = clip.info.width, clip.info.height
-        if own_size != size:
-            raise InputError(
-                f"{file} is {own_size[0]} x {own_size[1]}",
-                f"the video of {name} is {size[0]} x {size[1]}",
-                "the lens must be calibrated at the videos' own size",
-            )
-        step = -(-len(clip) // _LOOKED_AT)
-        for frame, picture in enumerate(clip.frames()):
-            if frame % step == 0:
-                found.append(find(board, picture))
-                asked += [picture] if frame == 0 and len(asked) < _ASKED else []
+        with open_clip(file) as clip:
+            own_size = clip.info.width, clip.info.height
+            if own_size != size:
+                raise InputError(
+                    f"{file} is {own_size[0]} x {own_size[1]}",
+                    f"the video of {name} is {size[0]} x {size[1]}",
+                    "the lens must be calibrated at the videos' own size",
+                )
+            step = -(-len(clip) // _LOOKED_AT)
+            for frame, picture in enumerate(clip.frames()):
+                if frame % step == 0:
+                    found.append(find(board, picture))
+                    asked += [picture] if frame == 0 and len(asked) < _ASKED else []
     seen = sharp({i: one for i, one in enumerate(found) if one is not None})
     if not seen:
         _explain(board, asked, f"{name} in {folder}", len(found))

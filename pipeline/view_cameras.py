@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from multiview.people import Owners
     from pipeline.clip import Clip
 
-GIVEN, NOTED = 0.01, 0.05  # of the logarithm of a focal length that the user gave, that a file tells
+
 BODY = "h36m-23"
 
 
@@ -113,7 +113,7 @@ def found_cameras(
         InputError: too little that the views share.
     """
     from multiview.people import gather
-    from multiview.self_calibrate import FOCAL_SIGMA, self_calibrate
+    from multiview.self_calibrate import FOCAL_SIGMA, GIVEN_SIGMA, NOTED_SIGMA, self_calibrate
 
     times = seen[0].clip.info.times
     moving = np.array([options.moving == "all" or (options.moving == "auto" and _moves(one, notes)) for one in seen])
@@ -124,8 +124,8 @@ def found_cameras(
     what, hint = "the cameras cannot be found from the people", "--cameras RIG, or leave that view out"
     if unseen:
         raise InputError(what, f"nobody in {', '.join(unseen)} moves like somebody in another view", hint)
-    sure_of = {"default": FOCAL_SIGMA, "file": NOTED}  # first words of what a camera says of its focal length
-    sigma = np.array([sure_of.get(camera.source.split(":")[0].split()[0], GIVEN) for camera in cameras])
+    sure_of = {"default": FOCAL_SIGMA, "file": NOTED_SIGMA}  # first words of what a camera says of its focal length
+    sigma = np.array([sure_of.get(camera.source.split(":")[0].split()[0], GIVEN_SIGMA) for camera in cameras])
     try:
         found = self_calibrate(shared, cameras, times, moving, sigma)
     except (ValueError, np.linalg.LinAlgError) as error:

@@ -16,6 +16,7 @@ from multiview.calibrate import FACE_UP
 from multiview.cameras import centre
 from pipeline.calibrating import run
 from pipeline.calibration import Request
+from pipeline.clip import open_clip
 from pipeline.errors import InputError, UsageError
 from studio.boards import pictures, waved
 from visualize.rig_picture import draw_rig
@@ -94,6 +95,31 @@ def test_lenses_from_pictures_apart(films, rig_files, tmp_path):
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="no picture or video of cam1"):
         run(replace(request, intrinsics_from=tmp_path / "none"))
+
+
+@pytest.mark.parametrize("name", ["rig.json", "rig.png", "rig"])
+def test_a_rig_that_its_report_would_overwrite_is_refused_before_any_work(tmp_path, name, capsys):
+    code, _, stderr = call(capsys, "calibrate", tmp_path / "none.mp4", "--board", BOARD, "--out", tmp_path / name)
+    assert code == 2 and name in stderr and ".toml" in stderr and not list(tmp_path.iterdir())
+
+
+def test_clips_are_closed_whatever_happens(films, rig_files, tmp_path, monkeypatch):
+    opened, closed = [], []
+
+    def watched(path):
+        clip = open_clip(path)
+        opened.append(clip)
+        monkeypatch.setattr(clip, "close", lambda: closed.append(clip))
+        return clip
+
+    monkeypatch.setattr("pipeline.calibrating.open_clip", watched)
+    request = Request(tuple(films), BOARD, tmp_path / "rig.toml", cameras=tmp_path / "any.toml")
+    run(request)
+    assert len(opened) == 2 and set(closed) == set(opened)
+    cv2.imwrite(str(tmp_path / "cam1.png"), np.zeros((9, 9), np.uint8))
+    with pytest.raises(InputError, match=r"cam1\.png is 9 x 9"):
+        run(replace(request, cameras=None, intrinsics_from=tmp_path))
+    assert len(opened) == 5 and set(closed) == set(opened)
 
 
 def test_frames_matched_by_a_table(films, rig_files, tmp_path):

@@ -130,6 +130,15 @@ def test_folders_called_like_the_clips(tmp_path):
     detector.detect(clip(path="cam02.mp4"))
     with pytest.raises(InputError, match="there are several"):
         detector.detect(clip(path="cam03.mp4"))
+    with pytest.raises(InputError, match="there are several"):
+        detector.digest(Path("cam03.mp4"))
+    cached = OpenPose(tmp_path / "cam02")
+    cached.digest(Path("cam02.mp4"))
+    cached.digest(Path("cam02.mp4"))
+    with pytest.raises(InputError, match="there are several"):
+        cached.digest(Path("cam03.mp4"))
+    several = OpenPose(tmp_path)  # with a folder for each
+    assert several.digest(Path("cam01.mp4")) == several.digest(Path("cam02.mp4"))
 
 
 def test_the_digest_is_of_names_and_contents(tmp_path):

@@ -9,7 +9,7 @@ from several_views import SKELETON, as_track, drifting, ring, seen, walker
 
 from multiview.associate import associate, smoothed, stacked
 from multiview.identities import grouped
-from multiview.sides import put_right
+from multiview.sides import _move_costs, put_right
 from pipeline.skeletons import skeleton
 
 TIMES = np.arange(60) / 30
@@ -155,3 +155,14 @@ def test_sides_that_are_right_stay_even_with_gaps_and_wrong_joints():
     keypoints[2][random.random((60, 33)) < 0.3] += 200
     keypoints[1, 20:30], marks[1, 20:30] = np.nan, 0
     assert not put_right(cameras, keypoints, marks, MIRROR)[2].any()
+
+
+def test_a_joint_never_seen_does_not_hide_how_tall_somebody_is():
+    keypoints, marks = seen(ring(2), walker(60), 4.0)
+    keypoints[:, :, 32] = np.nan
+    keypoints[1, 20:30], marks[:, :, 32], marks[1, 20:30] = np.nan, 0, 0
+    mirror = np.array(MIRROR)
+    costs = _move_costs(keypoints, marks, mirror)
+    assert np.isfinite(costs).all() and costs[..., 0].max() < 6 < np.median(costs[..., 1])
+    blind = _move_costs(np.full_like(keypoints, np.nan), np.zeros_like(marks), mirror)
+    assert not blind.any()

@@ -5,7 +5,7 @@ import pytest
 from several_views import SKELETON, drifting, ring, seen, walker
 
 from multiview.cameras import project, to_camera
-from multiview.complete import complete, converted
+from multiview.complete import NothingSeen, complete, converted
 from multiview.known import reconstruct
 from multiview.refine import refine
 from multiview.triangulate import triangulate
@@ -61,6 +61,19 @@ def test_joints_that_one_view_or_none_sees_come_from_the_lifted_poses(moving):
     assert (result.motion.scores[:, gone] < 0.31).all()
     error = np.linalg.norm(result.motion.points - TRUE, axis=-1)
     assert error[:, gone].mean() < 0.05 and np.delete(error, gone, axis=1).mean() < 0.01
+
+
+@pytest.mark.parametrize("unknown", [slice(17, 23), slice(0, 0)])
+def test_a_lifter_without_hands_and_feet_carries_frames_that_one_view_sees(unknown):
+    cameras = ring(3)
+    keypoints, scores = seen(cameras, POINTS, 1.0)
+    scores[1:, 35:] = 0
+    poses = lifted(cameras)
+    poses[:, :, unknown] = np.nan
+    motion = rebuilt(cameras, keypoints, scores, poses).motion
+    assert np.isfinite(motion.points[35:]).all() and motion.completed[35:].all() and (motion.scores[35:] > 0).all()
+    local = [p - p[:, :1] for p in (motion.points[35:, :17], TRUE[35:, :17])]
+    assert np.linalg.norm(local[0] - local[1], axis=-1).mean() < 0.08
 
 
 def test_nobody_is_where_nobody_is_seen_and_gaps_within_are_filled():
@@ -119,5 +132,5 @@ def test_nothing_triangulated_is_said():
     cameras = ring(2)
     keypoints, scores = seen(cameras, POINTS)
     scores[1] = 0
-    with pytest.raises(ValueError, match="triangulated"):
+    with pytest.raises(NothingSeen, match="triangulated"):
         complete(triangulate(cameras, keypoints, scores), TIMES, BLAZEPOSE)

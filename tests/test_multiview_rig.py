@@ -57,10 +57,19 @@ def test_a_lens_is_kept_or_refused_never_bent(tmp_path, format, bend, fisheye, c
 
 
 @pytest.mark.parametrize("format", [name for name in FORMATS if name != "qualisys"])
-def test_time_offsets_are_kept(tmp_path, format):
-    rig = [replace(camera, offset_s=offset) for camera, offset in zip(ring(3), (0, -1.25, 0.1), strict=True)]
+def test_clocks_are_kept(tmp_path, format):
+    clocks = ((0, 1), (-1.25, 1.0002), (0.1, 1), (0, 0.9999))
+    rig = [replace(camera, offset_s=o, rate=r) for camera, (o, r) in zip(ring(4), clocks, strict=True)]
     write_rig(tmp_path / "rig", rig, format)
-    assert [camera.offset_s for camera in read_rig(tmp_path / "rig")] == [0, -1.25, 0.1]
+    assert [(camera.offset_s, camera.rate) for camera in read_rig(tmp_path / "rig")] == list(clocks)
+    files = [tmp_path / "rig"] if (tmp_path / "rig").is_file() else sorted((tmp_path / "rig").iterdir())
+    assert "".join(file.read_text() for file in files).count("clock_rate") == 2
+
+
+def test_a_clock_that_stands_or_runs_backwards_is_refused(tmp_path):
+    write_rig(tmp_path / "rig.toml", [replace(ring(1)[0], rate=-1.0)], "pose2sim")
+    with pytest.raises(InputError, match="clock rate"):
+        read_rig(tmp_path / "rig.toml")
 
 
 def test_all_formats_at_once_and_what_is_left_out(tmp_path):

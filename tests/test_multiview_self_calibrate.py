@@ -12,8 +12,9 @@ from scipy.spatial.transform import Rotation
 from multiview import people_terms as terms
 from multiview.arrow import Arrow
 from multiview.layout import pelvis_paths
+from multiview.people_start import Guess, pose_numbers, unknowns
 from multiview.procrustes import align, angle_between
-from multiview.self_calibrate import self_calibrate
+from multiview.self_calibrate import FOCAL_SIGMA, GIVEN_SIGMA, NOTED_SIGMA, self_calibrate
 from pipeline.skeletons import skeleton
 from studio.cameras import look_at
 
@@ -64,6 +65,24 @@ def test_clocks_that_are_fractions_of_a_frame_apart():
     result = self_calibrate([person], guessed(3), times)
     np.testing.assert_allclose(result.offsets, -shifts, atol=0.003)
     np.testing.assert_allclose([c.offset_s for c in result.cameras], shifts, atol=0.003)
+
+
+def test_a_focal_length_is_believed_as_its_source_deserves():
+    times, joints = circling(seconds=1.5)
+    cameras = ring((0, 75), fov=52)
+    person, rig = seen_by(joints, cameras, times), guessed(2)
+    true = cameras[0].matrix[0, 0]
+    rig = [replace(rig[0], matrix=cameras[0].matrix), replace(rig[1], matrix=cameras[1].matrix * [[1.1], [1.1], [1]])]
+    found = {}
+    for sigma in (GIVEN_SIGMA, NOTED_SIGMA, FOCAL_SIGMA):
+        result = self_calibrate([person], rig, times, focal_sigma=np.array([GIVEN_SIGMA, sigma]))
+        found[sigma] = np.array([c.matrix[0, 0] for c in result.cameras]) / true
+        assert abs(found[sigma][0] - 1) < 0.03
+    far = [abs(found[sigma][1] / 1.1 - 1) for sigma in (GIVEN_SIGMA, NOTED_SIGMA, FOCAL_SIGMA)]
+    assert far[0] < 0.03 and far[0] < far[1] < far[2] and abs(found[FOCAL_SIGMA][1] - 1) < 0.06
+    for wrong in (np.array([0.1]), np.array([0.1, 0.0])):
+        with pytest.raises(ValueError, match="focal_sigma"):
+            self_calibrate([person], rig, times, focal_sigma=wrong)
 
 
 def test_a_given_height_scales_everything():
@@ -167,6 +186,19 @@ def state(rng, people=2, moments=4, joints=5):
     return terms.State(points, turns, centres, focal, offsets, bones)
 
 
+@pytest.mark.parametrize("moving", [(False, True, False), (True, False, False)])
+def test_the_first_views_clock_and_the_references_pose_are_no_unknowns(moving):
+    moving = np.array(moving)
+    reference = int(np.flatnonzero(~moving)[0])
+    given, poses = state(np.random.default_rng(0)), pose_numbers(moving, 4)
+    rig = Guess(reference, moving, *(np.zeros(0) for _ in range(4)))
+    order, border = unknowns(given, poses, rig)
+    starts, kept = given.starts, set(order.tolist())
+    one = int(poses[reference, 0])
+    held = {starts[4]} | {starts[k] + 3 * one + axis for k in (1, 2) for axis in range(3)}
+    assert set(range(starts[-1])) - kept == held and len(kept) == len(order) and border == len(order) - starts[1]
+
+
 def blocks(given, rng_seed=3):
     rng = np.random.default_rng(rng_seed)
     pick = lambda most: rng.integers(0, most, 20)  # noqa: E731
@@ -180,7 +212,7 @@ def blocks(given, rng_seed=3):
     yield terms.bones(given, pairs, np.array([0, 1, 1]), 0.02)
     yield terms.shape(given, pairs, wanted, np.full(3, 0.1))
     yield terms.prior(given.log_focal, np.zeros(3), 0.1, given.starts[3])
-    yield terms.alike(given.log_focal, 0.1, given.starts[3])
+    yield terms.alike(given.log_focal[1:], 0.1, given.starts[3] + np.array([1, 2]))
     yield terms.smooth_cameras(given, np.arange(4), times, 2.0, 3.0, 1.0)[1]
 
 
