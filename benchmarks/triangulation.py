@@ -25,9 +25,10 @@ import numpy as np
 
 from benchmarks.accuracy import LIMBS, p_mpjpe_per_frame, read_trc
 from benchmarks.triangulation_studio import curves, speed, studio
-from multiview.associate import associate, gathered, stacked
+from multiview.associate import associate
 from multiview.cameras import project
 from multiview.known import reconstruct
+from multiview.people import gather
 from multiview.triangulate import triangulate
 from pipeline.results import Array, Camera, Detections, Motion3D, Track2D
 from pipeline.skeletons import Skeleton, blazepose_to_h36m, skeleton
@@ -100,15 +101,13 @@ def balance(folder: Path) -> None:
         tracks, motions, times = source(folder)
         kind = skeleton(tracks[0][0].skeleton)
         cameras, side = _fitting(folder, tracks, times, kind)
-        people = associate(cameras, tracks, times)
-        keypoints, scores = (a[0] for a in stacked(people, tracks, len(times)))
+        seen = gather(associate(cameras, tracks, times).owners, 0, tracks, motions or None, len(times))
         given: dict[str, Any] = {}
         target, convert = kind, None
         if motions:
             target, convert = skeleton("h36m-23"), blazepose_to_h36m
-            given = {"lifted": gathered(people, motions, lambda m: m.joints, len(times))[0],
-                     "lifted_scores": gathered(people, motions, lambda m: m.scores, len(times))[0]}  # fmt: skip
-        result = reconstruct(cameras, keypoints, scores, times, kind, target, convert, **given)
+            given = {"lifted": seen.poses, "lifted_scores": seen.pose_scores}
+        result = reconstruct(cameras, seen.keypoints, seen.scores, times, kind, target, convert, **given)
         joints = result.motion.points[:, target.index(*LIMBS)]
         cells = [
             f"{1000 * p_mpjpe_per_frame(joints, reference).mean():.1f}",
@@ -132,8 +131,8 @@ def _fitting(folder: Path, tracks: list[list[Track2D]], times: Array, kind: Skel
     best: tuple[float, list[Camera], str] = (-1.0, [], "")
     for side in ("right", "left"):
         cameras = _cameras(folder, 8 if side == "left" else 0)
-        keypoints, scores = (a[0] for a in stacked(associate(cameras, tracks, times), tracks, len(times)))
-        share = float(triangulate(cameras, keypoints, scores).used.mean())
+        seen = gather(associate(cameras, tracks, times).owners, 0, tracks, None, len(times))
+        share = float(triangulate(cameras, seen.keypoints, seen.scores).used.mean())
         best = max(best, (share, cameras, side), key=lambda b: b[0])
     return best[1], best[2]
 

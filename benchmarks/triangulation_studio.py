@@ -16,9 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from multiview.associate import associate, gathered, stacked
+from multiview.associate import associate
 from multiview.cameras import to_camera
+from multiview.complete import NothingSeen
 from multiview.known import reconstruct
+from multiview.people import gather
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import blazepose_to_h36m, skeleton
 from studio.scenes import build
@@ -88,15 +90,13 @@ def rebuilt(cameras: Sequence[Camera], tracks: list[list[Track2D]], motions: lis
             times: Array) -> list[Array]:  # fmt: skip
     """(T,23,3) m of everybody whom two views see."""
     people = associate(cameras, tracks, times)
-    keypoints, scores = stacked(people, tracks, len(times))
-    lifted = gathered(people, motions, lambda m: m.joints, len(times))
-    sure = gathered(people, motions, lambda m: m.scores, len(times))
     joints = []
     for p in np.flatnonzero(np.count_nonzero(people.seen, axis=1) > 1):
+        seen = gather(people.owners, int(p), tracks, motions, len(times))
         try:
-            result = reconstruct(cameras, keypoints[p], scores[p], times, DETECTOR, H36M, blazepose_to_h36m,
-                                 lifted[p], sure[p])  # fmt: skip
-        except ValueError:  # nothing of this person could be triangulated
+            result = reconstruct(cameras, seen.keypoints, seen.scores, times, DETECTOR, H36M, blazepose_to_h36m,
+                                 seen.poses, seen.pose_scores)  # fmt: skip
+        except NothingSeen:  # nothing of this person could be triangulated
             continue
         joints.append(result.motion.points)
     return joints

@@ -12,10 +12,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -82,29 +81,6 @@ def associate(cameras: Sequence[Camera], tracks: Sequence[Sequence[Track2D]], ti
     eyes = np.concatenate([np.broadcast_to(s.eye[:, 0], (len(s.track), len(times), 3)) for s in slots])
     persons = follow(odds, nodes, view, eyes, centres, np.asarray(times, float))
     return _people(persons, nodes, view, tracks)
-
-
-def stacked(people: People, tracks: Sequence[Sequence[Track2D]], times: int) -> tuple[Array, Array]:
-    """Keypoints (P,V,T,J,2) px, NaN where missing, and scores (P,V,T,J) of the people, of `times` T."""
-    return (
-        gathered(people, tracks, lambda track: track.keypoints, times),
-        np.nan_to_num(gathered(people, tracks, lambda track: track.scores, times)),
-    )
-
-
-def gathered(people: People, tracks: Sequence[Sequence[Any]], values: Callable[[Any], Array], times: int) -> Array:
-    """(P,V,T,...): what `values` says (T of the track,...) of each track of the people, NaN where there is none.
-
-    Args:
-        tracks: [view][track] as they were associated, or what was lifted from them: they have `frames`.
-    """
-    shape = next((values(t).shape[1:] for view in tracks for t in view), ())
-    out = np.full((len(people), len(tracks), times, *shape), np.nan, np.float32)
-    for v, (view, owners) in enumerate(zip(tracks, people.owners, strict=True)):
-        for track, owner in zip(view, owners, strict=True):
-            own = owner >= 0
-            out[owner[own], v, track.frames[own]] = values(track)[own]
-    return out
 
 
 def _slots(camera: Camera, tracks: Sequence[Track2D], times: int) -> Slots:

@@ -47,14 +47,15 @@ def gather(
     owners: Owners,
     person: int,
     tracks: Sequence[Sequence[Track2D]],
-    motions: Sequence[Sequence[Motion3D]],
+    motions: Sequence[Sequence[Motion3D]] | None,
     times: int,
 ) -> SeenPerson:
     """What belongs to one person, put together.
 
     Args:
         tracks: of each view, their `frames` on the scene's clock.
-        motions: lifted from these tracks, frame "root", of the same frames; of h36m-17 or h36m-23.
+        motions: lifted from these tracks, frame "root", of the same frames; of h36m-17 or h36m-23. None: nothing was
+            lifted, and there are no poses.
         times: of the scene's clock.
 
     Raises:
@@ -63,7 +64,7 @@ def gather(
     theirs = [
         (view, track, motion, owner == person)
         for view, row in enumerate(owners)
-        for owner, track, motion in zip(row, tracks[view], motions[view], strict=True)
+        for owner, track, motion in zip(row, tracks[view], motions[view] if motions else [None] * len(row), strict=True)
         if (owner == person).any()
     ]
     names = {track.skeleton for _, track, _, _ in theirs}
@@ -82,11 +83,14 @@ def gather(
     return out
 
 
-def _put(out: SeenPerson, view: int, track: Track2D, motion: Motion3D, rows: Array) -> None:
+def _put(out: SeenPerson, view: int, track: Track2D, motion: Motion3D | None, rows: Array) -> None:
     """The rows (T of the track,) bool into the arrays, in place."""
-    at, joints = track.frames[rows], motion.joints.shape[1]
+    at = track.frames[rows]
     out.keypoints[view, at], out.scores[view, at] = track.keypoints[rows], track.scores[rows]
     out.observed[view, at], out.boxes[view, at] = track.observed[rows], track.boxes[rows]
+    if motion is None:
+        return
+    joints = motion.joints.shape[1]
     out.poses[view, at, :joints], out.pose_scores[view, at, :joints] = motion.joints[rows], motion.scores[rows]
     if motion.contacts is not None:
         out.contacts[view, at] = motion.contacts[rows]

@@ -7,8 +7,9 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 from several_views import SKELETON, as_track, drifting, ring, seen, walker
 
-from multiview.associate import associate, smoothed, stacked
+from multiview.associate import associate, smoothed
 from multiview.identities import grouped
+from multiview.people import gather
 from multiview.sides import _move_costs, put_right
 from pipeline.skeletons import skeleton
 
@@ -93,8 +94,9 @@ def test_tracks_that_exchange_people_in_the_middle(views):
     truth[1][0][30:], truth[1][1][30:] = 1, 0
     found = associate(cameras, tracks, TIMES)
     assert correct(found, truth)[0] > 0.98
-    keypoints, scores = stacked(found, tracks, 60)
-    assert keypoints.shape == (3, views, 60, 33, 2) and np.isfinite(keypoints).all() and (scores > 0).all()
+    for person in range(3):
+        whole = gather(found.owners, person, tracks, None, 60)
+        assert np.isfinite(whole.keypoints).all() and (whole.scores > 0).all() and np.isnan(whole.poses).all()
 
 
 def test_somebody_whom_one_view_sees_stays_alone_and_subsets_are_found():
@@ -108,8 +110,9 @@ def test_somebody_whom_one_view_sees_stays_alone_and_subsets_are_found():
 def test_no_people_no_tracks_and_wrong_calls():
     cameras = ring(3)
     assert len(associate(cameras, [[], [], []], TIMES)) == 0
-    alone = associate(cameras, [tracks_of(cameras[:1], people(1))[0], [], []], TIMES)
-    assert len(alone) == 1 and stacked(alone, [tracks_of(cameras[:1], people(1))[0], [], []], 60)[1][0, 1:].max() == 0
+    tracks = [tracks_of(cameras[:1], people(1))[0], [], []]
+    alone = associate(cameras, tracks, TIMES)
+    assert len(alone) == 1 and not gather(alone.owners, 0, tracks, None, 60).seen[1:].any()
     with pytest.raises(ValueError, match="views"):
         associate(cameras, [[], []], TIMES)
     with pytest.raises(ValueError, match="beyond"):
