@@ -93,7 +93,8 @@ def on_one_clock(
     )  # fmt: skip
     for v, sure, why in zip(seeing, clocks.reliable, clocks.reasons, strict=True):
         if not sure:
-            hint = "--sync none, if the cameras were started together"
+            hint = "--sync none, if the cameras were started together and show one scene"
+            hint += "; without --cameras, if the rig may be another's" if known else ""
             raise InputError(f"{seen[v].path.name} cannot be brought onto the clock of {seen[0].path.name}", why, hint)
     for v, offset, rate in zip(seeing, clocks.offset_s, clocks.rate, strict=True):
         cameras[v] = replace(cameras[v], offset_s=float(offset), rate=float(rate))

@@ -50,7 +50,9 @@ def test_known_cameras_give_the_scene_in_their_world(disk, tmp_path):
     home = tmp_path / "cam01"
     stored = npz.read(home / "poses.npz")
     assert stored["view_names"].tolist() == ["cam_01", "cam_02", "cam_03"]
-    assert stored["keypoints_px"].shape[:2] == (3, 2) and np.isfinite(stored["joints_world_m"]).all()
+    assert stored["keypoints_px"].shape[:2] == (3, 2) and np.isfinite(stored["joints_world_m"][:, :, :17]).all()
+    hands = list(stored["joint_names"]).index("left_hand"), list(stored["joint_names"]).index("right_hand")
+    assert np.isnan(stored["joints_world_m"][:, :, hands]).all()  # OpenPose has none
     report = json.loads((home / "report.json").read_text())
     assert [view["name"] for view in report["views"]] == ["cam_01", "cam_02", "cam_03"]
     assert (home / "side_by_side.mp4").stat().st_size > 1000
