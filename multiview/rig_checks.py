@@ -19,6 +19,7 @@ UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 LARGEST_M = 100.0  # a rig that is larger, or farther from what it looks at, is in other units
 MEETS, STRAYS = np.radians(25), np.radians(60)  # between axes and the place where they meet: surely so, surely not
 UPRIGHT, TOGETHER = 0.5, 0.85  # length of the mean of up directions: they agree at all, and surely
+OPPOSED = -0.8  # cosine between two axes
 _OPENGL = np.diag([1.0, -1.0, -1.0])
 
 Pose = tuple[Array, Array]  # (V,3,3), (V,3): world to camera
@@ -121,7 +122,7 @@ def _poses(cameras: Sequence[Camera]) -> tuple[list[Camera], list[str]]:
     pose = inverse[:, :3, :3], inverse[:, :3, 3]
     given, up = _meets(pose), _up(pose)
     meets = given <= STRAYS
-    if len(cameras) < 2 or (meets and (len(cameras) == 2 or np.linalg.norm(up) >= UPRIGHT)):
+    if len(cameras) < 2 or _opposed(pose) or (meets and (len(cameras) == 2 or np.linalg.norm(up) >= UPRIGHT)):
         return list(cameras), []
     others = {name: read(pose) for name, read in READINGS.items()}
     others = {name: other for name, other in others.items() if _meets(other) <= MEETS}
@@ -134,6 +135,12 @@ def _poses(cameras: Sequence[Camera]) -> tuple[list[Camera], list[str]]:
     wrong = "stand upside down or on their sides" if meets else "look away from each other's middle"
     text = f"as given, the cameras {wrong}; read {best}, they stand upright"
     return fixed, [f"{text} and look at one place within {np.degrees(_meets(others[best])):.0f} degrees: read so"]
+
+
+def _opposed(pose: Pose) -> bool:
+    """Two upright cameras that face each other: where their axes meet says nothing."""
+    axes, up = pose[0][:, 2], _up(pose)
+    return len(axes) == 2 and float(axes[0] @ axes[1]) < OPPOSED and float(up[2]) > UPRIGHT
 
 
 def _up(pose: Pose) -> Array:
