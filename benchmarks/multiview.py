@@ -15,15 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy import LIMBS, p_mpjpe_per_frame, read_trc
-from multiview.procrustes import align
-from multiview.rig import load_rig
-from multiview.rig_fit import fit_rig
+from benchmarks.accuracy import LIMBS, p_mpjpe_per_frame
+from benchmarks.recording import given_rig, recording, reference, rig_errors, videos
 from pipeline.clip import open_clip
 from pipeline.clip_stages import ClipStages
 from pipeline.ledger import Ledger
 from pipeline.options import Options
-from pipeline.results import Array, Camera, Scene
+from pipeline.results import Scene
 from pipeline.runner import Runner, claim_folder
 from pipeline.skeletons import skeleton
 
@@ -43,17 +41,14 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--sync", default="auto", choices=["auto", "none"], help="as of a run")
     arguments = parser.parse_args(given)
-    folder = arguments.data / "balance_4views"
-    if not (folder / "reference.trc").is_file():
-        raise SystemExit(f"error: {folder / 'reference.trc'} is not here; --data names its folder")
+    folder = recording(arguments.data)
     with tempfile.TemporaryDirectory(prefix="videopose-views-") as scratch:
         (balance if arguments.what == "balance" else timing)(folder, Path(scratch), arguments.sync)
 
 
 def balance(folder: Path, scratch: Path, sync: str) -> None:
     """P-MPJPE over 12 limb joints and all frames against reference.trc, and the rig against the given one."""
-    reference = read_trc(folder / "reference.trc")
-    truth = np.stack([reference[name] for name in LIMBS], axis=1)
+    truth = reference(folder)
     print("| cameras | views | P-MPJPE mm | absolute mm | rotation deg | focal % | position % | reprojection px |")
     print("|---|---|---|---|---|---|---|---|")
     for name, numbers, choices in CASES:
@@ -65,7 +60,10 @@ def balance(folder: Path, scratch: Path, sync: str) -> None:
         error = 1000 * float(np.mean(p_mpjpe_per_frame(joints, truth)))
         away = 1000 * float(np.linalg.norm(joints - truth, axis=-1).mean())
         known = bool(choices.get("known"))
-        rig = ["-"] * 3 if known else [f"{value:.1f}" for value in rig_errors(scene, folder, numbers)]
+        found = [view.camera for view in scene.views]
+        given = given_rig(folder, [camera.size for camera in found], numbers)
+        turns, places, focal = rig_errors(found, given)
+        rig = ["-"] * 3 if known else [f"{values.max():.1f}" for values in (turns, focal, places)]
         pixels = scene.quality["people"][0]["reprojection_error_px"]
         views = " ".join(map(str, numbers))
         print(f"| {name} | {views} | {error:.1f} | {f'{away:.1f}' if known else '-'} | {' | '.join(rig)} | {pixels} |")
@@ -80,43 +78,14 @@ def run(
         options["keypoints"] = folder / "openpose_json"
     name = f"{detector}-{known}-{len(numbers)}"
     runner = Runner(Options(out=scratch, formats=(), detector=detector, sync=sync, name=name, **options))
-    return runner.run_views([folder / "videos" / f"cam{number:02d}.mp4" for number in numbers])
-
-
-def rig_errors(scene: Scene, folder: Path, numbers: Sequence[int]) -> tuple[float, float, float]:
-    """Largest errors after one similarity: degrees, per cent of the focal length, per cent of the rig's size."""
-    found = [view.camera for view in scene.views]
-    names = [f"cam{number:02d}.mp4" for number in numbers]
-    given, _ = fit_rig(load_rig(folder / "cameras.toml")[0], [camera.size for camera in found], names)
-    places = [np.stack([camera.camera_to_world[:3, 3] for camera in rig]) for rig in (found, given)]
-    turn, fitted = _onto(found, given, places)
-    size = max(float(np.linalg.norm(a - b)) for a in places[1] for b in places[1])
-    rotations = [
-        _degrees(turn @ f.camera_to_world[:3, :3], g.camera_to_world[:3, :3]) for f, g in zip(found, given, strict=True)
-    ]
-    focal = [abs(f.matrix[0, 0] / g.matrix[0, 0] - 1) for f, g in zip(found, given, strict=True)]
-    return max(rotations), 100 * max(focal), 100 * float(np.linalg.norm(fitted - places[1], axis=1).max()) / size
-
-
-def _onto(found: Sequence[Camera], given: Sequence[Camera], places: Sequence[Array]) -> tuple[Array, Array]:
-    """The rotation of the similarity that fits the rig's centres and axes, and the centres after it."""
-    size = float(np.linalg.norm(places[1] - places[1].mean(0), axis=1).mean())
-    own = size * float(np.linalg.norm(places[0] - places[0].mean(0), axis=1).mean()) / size
-    axes = [np.concatenate([c.camera_to_world[:3, 3] + s * c.camera_to_world[:3, :3].T for c in rig])
-            for rig, s in ((found, own), (given, size))]  # fmt: skip
-    fit = align(np.concatenate([places[0], axes[0]]), np.concatenate([places[1], axes[1]]), scale=True)
-    return fit.rotation, fit.scale * places[0] @ fit.rotation.T + fit.shift
-
-
-def _degrees(one: Array, other: Array) -> float:
-    return float(np.degrees(np.arccos(np.clip((np.trace(one.T @ other) - 1) / 2, -1, 1))))
+    return runner.run_views(videos(folder, numbers))
 
 
 def timing(folder: Path, scratch: Path, sync: str) -> None:
     """Known cameras, no film: the whole run against opening, detecting and tracking in each view by itself."""
     options: dict[str, Any] = {"formats": (), "overwrite": True, "sync": sync, "cameras": folder / "cameras.toml"}
     runner = Runner(Options(out=scratch, **options))
-    paths = [folder / "videos" / f"cam{number:02d}.mp4" for number in (1, 2, 3, 4)]
+    paths = videos(folder)
     runner.run_views(paths)  # loads the models; not counted
     print("| round | 2D stages of four views, s | whole run, s | more |\n|---|---|---|---|")
     shares = []

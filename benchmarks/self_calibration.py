@@ -13,17 +13,16 @@ import argparse
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from benchmarks.accuracy import LIMBS, p_mpjpe_per_frame, read_trc
+from benchmarks.accuracy import LIMBS, p_mpjpe_per_frame
+from benchmarks.recording import given_rig, recording, reference, rig_errors, videos
 from lifters.videopose3d import VideoPose3D
 from motion.camera import default_camera
 from multiview.people import PersonViews
-from multiview.procrustes import angle_between, nearest_rotation
 from multiview.self_calibrate import SelfCalibrated, self_calibrate
 from pipeline.options import Options
 from pipeline.results import Array, Camera, Track2D
@@ -49,50 +48,21 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     arguments = parser.parse_args(given)
     if arguments.what == "balance":
-        folder = arguments.data / "balance_4views"
-        if not (folder / "reference.trc").is_file():
-            raise SystemExit(f"error: {folder / 'reference.trc'} is not here; --data names its folder")
-        balance(folder)
+        balance(recording(arguments.data))
     else:
         {"studio": studio, "lifting": lifting}[arguments.what]()
 
 
-@dataclass(frozen=True)
-class Rig:
-    """What the judge knows."""
-
-    turns: Array  # (V,3,3) world to camera
-    centres: Array  # (V,3) m
-    focal: Array  # (V,) px
-
-
-def rig_errors(found: Sequence[Camera], true: Rig) -> tuple[Array, Array, Array]:
-    """After the best similarity of the rigs: degrees, places in per cent of the rig's size, focal lengths in per cent.
-
-    The turn comes from the cameras' turns (two places alone have none), scale and shift from their places.
-    """
-    turns = np.stack([camera.camera_to_world[:3, :3].T for camera in found])
-    centres = np.stack([camera.camera_to_world[:3, 3] for camera in found])
-    turn = nearest_rotation(np.einsum("vji,vjk->ik", true.turns, turns))
-    ours, theirs = (centres - centres.mean(0)) @ turn.T, true.centres - true.centres.mean(0)
-    scale = (ours * theirs).sum() / (ours * ours).sum()
-    size = np.linalg.norm(theirs, axis=1).max()
-    off = np.linalg.norm(scale * ours - theirs, axis=1)
-    focal = np.array([camera.matrix[0, 0] for camera in found])
-    return np.degrees(angle_between(turns, true.turns @ turn)), 100 * off / size, 100 * np.abs(focal / true.focal - 1)
-
-
 def balance(folder: Path) -> None:
     """balance_4views: P-MPJPE over 12 limb joints to the reference, every frame; the rig against the given one."""
-    reference = read_trc(folder / "reference.trc")
-    truth = np.stack([reference[name] for name in LIMBS], axis=1)
+    truth = reference(folder)
     with tempfile.TemporaryDirectory(prefix="videopose-views-") as scratch:
         runner = Runner(Options(out=Path(scratch), formats=()))
-        scenes = [runner.run(folder / "videos" / f"cam{n:02d}.mp4") for n in range(1, 5)]
+        scenes = [runner.run(path) for path in videos(folder)]
     cameras = [default_camera((scene.clip.width, scene.clip.height)) for scene in scenes]
     tracks = [max(scene.tracks, key=lambda t: float(np.nanmedian(np.ptp(t.keypoints[..., 1], 1)))) for scene in scenes]
     person = lifted(tracks, cameras, scenes[0].clip.times)
-    rig = _given_rig(folder)
+    rig = given_rig(folder, [camera.size for camera in cameras])
     print(
         "| cameras | fused P-MPJPE mm | self-calibrated P-MPJPE mm | turns off, degrees | places off, % of the rig "
         "| focal lengths off, % | said: focal % (1 sigma) | reprojection px | seconds |\n|" + "---|" * 9
@@ -105,7 +75,7 @@ def balance(folder: Path) -> None:
             1000 * p_mpjpe_per_frame(joints[:, LIMB], truth).mean()
             for joints in (result.fused.joints[0], result.joints[0])
         ]
-        off = rig_errors(result.cameras, Rig(rig.turns[views], rig.centres[views], rig.focal[views]))
+        off = rig_errors(result.cameras, [rig[v] for v in views])
         cells = [f"{e:.1f}" for e in errors] + [_list(values) for values in off]
         cells += [_list(100 * result.uncertainty.focal), _list(result.reprojection_px), f"{taken:.1f}"]
         print(f"| {', '.join(str(v + 1) for v in views)} | " + " | ".join(cells) + " |", flush=True)
@@ -113,22 +83,6 @@ def balance(folder: Path) -> None:
 
 def _list(values: Array) -> str:
     return ", ".join(f"{value:.1f}" for value in values)
-
-
-def _given_rig(folder: Path) -> Rig:
-    import re
-
-    text = (folder / "cameras.toml").read_text(encoding="utf-8")
-    turns, centres, focal = [], [], []
-    for table in re.split(r"^\[cam_\d+\]$", text, flags=re.M)[1:]:
-        numbers = {
-            key: np.array([float(x) for x in re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", value)])
-            for key, value in re.findall(r"^(\w+) = (\[.*\])$", table, flags=re.M)
-        }
-        turns.append(cv2.Rodrigues(numbers["rotation"])[0])
-        centres.append(-turns[-1].T @ numbers["translation"])
-        focal.append(numbers["matrix"][0])
-    return Rig(np.array(turns), np.array(centres), np.array(focal))
 
 
 def lifted(tracks: Sequence[Track2D], cameras: Sequence[Camera], times: Array) -> PersonViews:
@@ -262,12 +216,7 @@ def _row(name: str, motions: Sequence[Motion], paths: Sequence[CameraPath], seed
 def _rig_cells(result: SelfCalibrated, paths: Sequence[CameraPath], times: Array, moves: Array) -> list[str]:
     if moves.any():
         return ["-", "-", f"{_focal_error(result, paths):.1f}"]
-    true = [path(0.0) for path in paths]
-    rig = Rig(
-        np.stack([c.world_to_camera[:3, :3] for c in true]), np.stack([c.camera_to_world[:3, 3] for c in true]),
-        np.array([c.matrix[0, 0] for c in true]),
-    )  # fmt: skip
-    return [f"{values.max():.1f}" for values in rig_errors(result.cameras, rig)]
+    return [f"{values.max():.1f}" for values in rig_errors(result.cameras, [path(0.0) for path in paths])]
 
 
 def _focal_error(result: SelfCalibrated, paths: Sequence[CameraPath]) -> float:

@@ -13,37 +13,34 @@ and 2 are 8 px narrower than their calibration says; they are taken as cut on th
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from benchmarks.accuracy import LIMBS, p_mpjpe_per_frame, read_trc
+from benchmarks.accuracy import LIMBS, p_mpjpe_per_frame
+from benchmarks.recording import given_rig, recording, reference, videos
 from benchmarks.triangulation_studio import curves, speed, studio
+from detectors.blazepose import BlazePose
+from detectors.openpose import OpenPose
+from lifters.videopose3d import VideoPose3D
+from motion.camera import default_camera
 from multiview.associate import associate
 from multiview.cameras import project
 from multiview.known import reconstruct
 from multiview.people import gather
 from multiview.triangulate import triangulate
-from pipeline.results import Array, Camera, Detections, Motion3D, Track2D
-from pipeline.skeletons import Skeleton, blazepose_to_h36m, skeleton
+from pipeline.clip import open_clip
+from pipeline.results import Array, Camera, Motion3D, Track2D
+from pipeline.skeletons import blazepose_to_h36m, skeleton
 from studio.cameras import look_at
+from trackers.complete import complete
 from trackers.offline import OfflineTracker
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PUBLISHED = {2: 4.4, 4: 2.8, 8: 1.9}  # mm; a simulation with f = 1500 px at 4 m
 BONES = [(LIMBS.index(f"{s}_{a}"), LIMBS.index(f"{s}_{b}")) for s in ("left", "right")
          for a, b in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))]  # fmt: skip
-HALPE_OF_BODY25B = [*range(17), 18, 17, None, 19, 22, 20, 23, 21, 24]  # None: the middle of the hips, 11 and 12
 
 
 def main(given: Sequence[str] | None = None) -> None:
@@ -54,10 +51,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="of studio and curves: scenes with other people")
     arguments = parser.parse_args(given)
     if arguments.what == "balance":
-        folder = arguments.data / "balance_4views"
-        if not (folder / "reference.trc").is_file():
-            raise SystemExit(f"error: {folder / 'reference.trc'} is not here; --data names its folder")
-        balance(folder)
+        balance(recording(arguments.data))
     elif arguments.what in ("studio", "curves"):
         {"studio": studio, "curves": curves}[arguments.what](arguments.seeds)
     else:
@@ -92,15 +86,14 @@ def _error_mm(cameras: Sequence[Camera], keypoints: Array, points: Array) -> flo
 
 def balance(folder: Path) -> None:
     """Both 2D sources against the reference; what is judged is the person whom most views see most."""
-    truth = read_trc(folder / "reference.trc")
-    reference = np.stack([truth[name] for name in LIMBS], axis=1)
-    print(f"The reference's own bones: standard deviation {_bone_spread(reference):.1f} mm, mean of 8.\n")
+    truth = reference(folder)
+    print(f"The reference's own bones: standard deviation {_bone_spread(truth):.1f} mm, mean of 8.\n")
     print("| 2D | P-MPJPE mm | absolute mm | reprojection px, median | joints present | completed | bones mm | cut |")
     print("|---|---|---|---|---|---|---|---|")
     for name, source in (("OpenPose", _openpose), ("BlazePose", _blazepose)):
         tracks, motions, times = source(folder)
         kind = skeleton(tracks[0][0].skeleton)
-        cameras, side = _fitting(folder, tracks, times, kind)
+        cameras, side = _fitting(folder, tracks, times)
         seen = gather(associate(cameras, tracks, times).owners, 0, tracks, motions or None, len(times))
         given: dict[str, Any] = {}
         target, convert = kind, None
@@ -110,8 +103,8 @@ def balance(folder: Path) -> None:
         result = reconstruct(cameras, seen.keypoints, seen.scores, times, kind, target, convert, **given)
         joints = result.motion.points[:, target.index(*LIMBS)]
         cells = [
-            f"{1000 * p_mpjpe_per_frame(joints, reference).mean():.1f}",
-            f"{1000 * np.linalg.norm(joints - reference, axis=-1).mean():.1f}",
+            f"{1000 * p_mpjpe_per_frame(joints, truth).mean():.1f}",
+            f"{1000 * np.linalg.norm(joints - truth, axis=-1).mean():.1f}",
             f"{np.nanmedian(result.found.error_px):.1f}",
             f"{np.isfinite(result.motion.points).all(-1).mean():.1%}",
             f"{result.motion.completed.mean():.2%}",
@@ -126,81 +119,44 @@ def _bone_spread(joints: Array) -> float:
     return 1000 * float(np.mean([np.linalg.norm(joints[:, a] - joints[:, b], axis=-1).std() for a, b in BONES]))
 
 
-def _fitting(folder: Path, tracks: list[list[Track2D]], times: Array, kind: Skeleton) -> tuple[list[Camera], str]:
+def _fitting(folder: Path, tracks: list[list[Track2D]], times: Array) -> tuple[list[Camera], str]:
     """The cameras as calibrated, with the narrower pictures cut on the left or right: where more views agree."""
+    sizes = [_size(path) for path in videos(folder)]
     best: tuple[float, list[Camera], str] = (-1.0, [], "")
     for side in ("right", "left"):
-        cameras = _cameras(folder, 8 if side == "left" else 0)
+        cameras = given_rig(folder, sizes, crop=side)
         seen = gather(associate(cameras, tracks, times).owners, 0, tracks, None, len(times))
         share = float(triangulate(cameras, seen.keypoints, seen.scores).used.mean())
         best = max(best, (share, cameras, side), key=lambda b: b[0])
     return best[1], best[2]
 
 
-def _cameras(folder: Path, left_px: float) -> list[Camera]:
-    tables = tomllib.loads((folder / "cameras.toml").read_text(encoding="utf-8"))
-    cameras = []
-    for name in sorted(set(tables) - {"metadata"}):
-        table, pose = tables[name], np.eye(4)
-        pose[:3, :3], pose[:3, 3] = cv2.Rodrigues(np.array(table["rotation"]))[0], table["translation"]
-        given = Camera(np.array(table["matrix"]), tuple(map(int, table["size"])),
-                       np.array([*table["distortions"], 0.0]), np.linalg.inv(pose), name=name)  # fmt: skip
-        width = _width(folder, len(cameras) + 1)
-        if width != given.size[0]:
-            given = replace(given, matrix=given.matrix - [[0, 0, left_px], [0, 0, 0], [0, 0, 0]],
-                            size=(width, given.size[1]))  # fmt: skip
-        cameras.append(given)
-    return cameras
-
-
-def _width(folder: Path, number: int) -> int:
-    from pipeline.clip import open_clip
-
-    return open_clip(folder / "videos" / f"cam{number:02d}.mp4").info.width
+def _size(video: Path) -> tuple[int, int]:
+    with open_clip(video) as clip:
+        return clip.info.width, clip.info.height
 
 
 def _openpose(folder: Path) -> tuple[list[list[Track2D]], list[list[Motion3D]], Array]:
-    """Tracks of the BODY_25B files as halpe-26, which has the same joints and the middle of the hips."""
-    views = []
-    for number in range(1, 5):
-        files = sorted((folder / "openpose_json" / f"cam{number:02d}_json").glob("*.json"))
-        times = np.arange(len(files)) / 60
-        detections = [_people(json.loads(f.read_text(encoding="utf-8"))["people"]) for f in files]
-        views.append(OfflineTracker().track(detections, times, (1088, 1920)))
+    views, times = _tracked(OpenPose(folder / "openpose_json"), folder)
     return views, [], times
 
 
-def _people(people: list[dict[str, Any]]) -> Detections:
-    raw = np.array([p["pose_keypoints_2d"] for p in people], float).reshape(-1, 25, 3)
-    middle = (raw[:, 11] + raw[:, 12]) / 2
-    middle[:, 2] = np.minimum(raw[:, 11, 2], raw[:, 12, 2])
-    halpe = np.stack([middle if i is None else raw[:, i] for i in HALPE_OF_BODY25B], axis=1)
-    halpe = halpe[(halpe[..., 2] > 0).sum(axis=1) >= 6]
-    keypoints, scores = halpe[..., :2].copy(), halpe[..., 2]
-    keypoints[scores <= 0] = np.nan
-    if not len(halpe):
-        return Detections("halpe-26", np.zeros((0, 4)), np.zeros(0), keypoints, scores)
-    boxes = np.concatenate([np.nanmin(keypoints, axis=1), np.nanmax(keypoints, axis=1)], axis=1)
-    return Detections("halpe-26", boxes.astype(np.float32), scores.mean(axis=1).astype(np.float32),
-                      keypoints.astype(np.float32), scores.astype(np.float32))  # fmt: skip
-
-
 def _blazepose(folder: Path) -> tuple[list[list[Track2D]], list[list[Motion3D]], Array]:
-    from detectors.blazepose import BlazePose
-    from lifters.videopose3d import VideoPose3D
-    from motion.camera import default_camera
-    from pipeline.clip import open_clip
-    from trackers.complete import complete
+    views, times = _tracked(BlazePose(), folder)
+    lifter, cameras = VideoPose3D(), [default_camera(_size(path)) for path in videos(folder)]
+    views = [[complete(track, times) for track in tracks] for tracks in views]
+    motions = [[lifter.lift(t, c, times) for t in tracks] for tracks, c in zip(views, cameras, strict=True)]
+    return views, motions, times
 
-    detector, lifter, views, motions = BlazePose(), VideoPose3D(), [], []
-    for number in range(1, 5):
-        clip = open_clip(folder / "videos" / f"cam{number:02d}.mp4")
-        info = clip.info
-        tracks = OfflineTracker().track(detector.detect(clip), info.times, (info.width, info.height))
-        views.append([complete(track, info.times) for track in tracks])
-        camera = default_camera((info.width, info.height))
-        motions.append([lifter.lift(track, camera, info.times) for track in views[-1]])
-    return views, motions, info.times
+
+def _tracked(detector: Any, folder: Path) -> tuple[list[list[Track2D]], Array]:
+    """What the program's tracker makes of each view, and the times of all."""
+    views = []
+    for path in videos(folder):
+        with open_clip(path) as clip:
+            size, times = (clip.info.width, clip.info.height), clip.info.times
+            views.append(OfflineTracker().track(detector.detect(clip), times, size))
+    return views, times
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.results import Array, Motion3D, Track2D
 
 MAX_GAP_S = 0.25
+FROZEN_S, FROZEN_PX = 0.25, 0.02  # keypoints that stay so still for so long come from a picture that does
 _SAME = 1e-7  # s; the times of containers are coarser
 
 
@@ -45,6 +46,32 @@ def on_clock(
         presence=None if track.presence is None else _linear(track.presence, at, between, 0.0),
         world=None if track.world is None else _linear(track.world, at, between, np.nan),
         appearance=None if track.appearance is None else track.appearance[at.nearest],
+    )  # fmt: skip
+
+
+def thawed(track: Track2D, times: Array) -> Track2D:
+    """A track without the sightings of a picture that froze: nobody stands still to a fiftieth of a pixel.
+
+    Args:
+        times: (T_clip,) s of all frames of the view's clip.
+    """
+    if len(track) < 2:
+        return track
+    with np.errstate(invalid="ignore"):
+        moved = np.linalg.norm(np.diff(track.keypoints.astype(float), axis=0), axis=-1)
+    known = np.isfinite(moved)
+    mean = np.where(known, moved, 0).sum(1) / np.maximum(known.sum(1), 1)
+    still = np.concatenate([[False], known.any(1) & (mean < FROZEN_PX), [False]])
+    edges = np.flatnonzero(still[1:] != still[:-1])
+    frozen, own = np.zeros(len(track), bool), times[track.frames]
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        if own[end] - own[begin] >= FROZEN_S:
+            frozen[begin + 1 : end + 1] = True
+    if not frozen.any():
+        return track
+    return replace(
+        track, keypoints=np.where(frozen[:, None, None], np.float32(np.nan), track.keypoints),
+        scores=np.where(frozen[:, None], np.float32(0), track.scores), observed=track.observed & ~frozen,
     )  # fmt: skip
 
 

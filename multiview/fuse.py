@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiview.procrustes import believed, blurred, cross_matrix, exponential, nearest_rotation
+from multiview.procrustes import believed, blurred, common_turn, cross_matrix, exponential
 from pipeline.results import Array
 
 ACROSS_M, ALONG_M = 0.032, 0.095
 """Standard deviations of a lifted joint across and along the line of sight: three times as far off along it with
 studio actors (`python -m benchmarks.self_calibration lifting`); with real detections everything is twice as far off."""
 WIDTH = 3.0  # standard deviations from which on a view's joint loses belief
+BELIEVED_M = 0.2  # a joint that misses by more counts less in the first turns
 WINDOW_S = 0.35  # of a moving camera's rotation
 ROUNDS = 12
 ENOUGH = 1500  # moments for the turns of cameras that stand still; all would fill the memory of a long clip
@@ -97,8 +98,15 @@ def _first_turns(poses: Array, weights: Array, times: Array, moving: Array) -> A
     views = len(moving)
     best, least = None, np.inf
     for base in range(views):
-        turns = np.stack([_turn(poses[:, v], poses[:, base], weights[:, v] * weights[:, base], times,
-                                moving[v] or moving[base]) for v in range(views)])  # fmt: skip
+        turns = np.stack(
+            [
+                common_turn(
+                    poses[:, v], poses[:, base], weights[:, v] * weights[:, base], times,
+                    WINDOW_S if moving[v] or moving[base] else np.inf, BELIEVED_M,
+                )
+                for v in range(views)
+            ]
+        )  # fmt: skip
         common = weights * weights[:, base : base + 1]
         miss = np.linalg.norm(_turned(turns, poses) - poses[:, base : base + 1], axis=-1)
         lonely = (common.sum((0, 2, 3)) <= 0).sum()
@@ -109,17 +117,6 @@ def _first_turns(poses: Array, weights: Array, times: Array, moving: Array) -> A
     if best is None or len(missing):
         raise ValueError(f"views {', '.join(str(v + 1) for v in missing)}: nobody seen in common with the other views")
     return best
-
-
-def _turn(source: Array, target: Array, weights: Array, times: Array, moves: bool, rounds: int = 5) -> Array:
-    """(P,T,K,3) of two views -> (T,3,3), robust against joints and moments that are wrong."""
-    belief = weights
-    for _ in range(rounds):
-        cross = np.einsum("ptk,ptki,ptkj->tij", belief, target, source)
-        turn = nearest_rotation(blurred(cross, times, WINDOW_S if moves else np.inf))
-        miss = np.linalg.norm(np.einsum("tij,ptkj->ptki", turn, source) - target, axis=-1)
-        belief = weights * believed(miss, 0.2)
-    return turn
 
 
 def _turned(turns: Array, poses: Array) -> Array:

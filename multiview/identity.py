@@ -14,13 +14,14 @@ from itertools import combinations
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from multiview.procrustes import believed, blurred, nearest_rotation
+from multiview.procrustes import common_turn
 from pipeline.results import Array
 
 WIDTH_M = 0.05  # of the similarity
 LEAST_SIMILARITY = 0.025  # a miss of 184 mm: lifts of one person from opposite sides may differ by that
 LEAST_TOGETHER = 8  # moments
 CLEAR = 1.15  # the best turn's sum of similarities over that of the best one with other pairs
+BELIEVED_M = 0.15  # a joint that misses by more counts less and less
 WINDOW_S = 0.35  # of a moving camera's turn
 
 
@@ -98,19 +99,13 @@ def _consistent(
     return tuple(kept), float(sum(table[pair] for pair in kept)), table
 
 
-def _common_turn(first: Array, second: Array, times: Array, moves: bool, rounds: int = 4) -> Array | None:
+def _common_turn(first: Array, second: Array, times: Array, moves: bool) -> Array | None:
     """(T,3,3) from the first view's axes to the second's by all pairs (M,T,K,3); None where they never meet."""
     known = np.isfinite(first).all(-1) & np.isfinite(second).all(-1)
     if known.any(-1).sum() < LEAST_TOGETHER:
         return None
     x, y = np.nan_to_num(first), np.nan_to_num(second)
-    weights = known.astype(np.float64)
-    for _ in range(rounds):
-        cross = np.einsum("mtk,mtki,mtkj->tij", weights, y, x)
-        turn = nearest_rotation(blurred(cross, times, WINDOW_S if moves else np.inf))
-        miss = np.linalg.norm(np.einsum("tij,mtkj->mtki", turn, x) - y, axis=-1)
-        weights = known * believed(miss, 0.15)
-    return turn
+    return common_turn(x, y, known.astype(np.float64), times, WINDOW_S if moves else np.inf, BELIEVED_M)
 
 
 def similarities(first: Array, second: Array, turn: Array) -> Array:

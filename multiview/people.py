@@ -13,9 +13,8 @@ from pipeline.skeletons import CONVERSIONS, pick, skeleton, to_lift
 BODY = "h36m-23"  # of the lifted poses
 
 
-Owners = Sequence[
-    Sequence[Array]
-]  # [view][track] (T of the track,) int: whose it is in each of its frames, -1 nobody's
+# [view][track] (T of the track,) int: whose each of its frames is, -1 nobody's
+Owners = Sequence[Sequence[Array]]
 
 
 @dataclass(frozen=True)

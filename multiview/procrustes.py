@@ -94,6 +94,26 @@ def believed(miss: Array, width: Array | float) -> Array:
     return 1 / (1 + (miss / np.maximum(width, LEAST_WIDTH)) ** 2) ** 2
 
 
+def common_turn(
+    source: Array, target: Array, weights: Array, times: Array, window_s: float, width_m: float, rounds: int = 5
+) -> Array:
+    """(T,3,3): what turns the poses (P,T,K,3) of one view onto those of another, robustly over joints and moments.
+
+    Args:
+        weights: (P,T,K), 0 where either is unknown; unknown poses are 0, not NaN.
+        times: (T,) s.
+        window_s: of the weighted mean over time; infinite where the cameras stand still.
+        width_m: a joint that misses by more counts less and less.
+    """
+    belief = weights
+    for _ in range(rounds):
+        cross = np.einsum("ptk,ptki,ptkj->tij", belief, target, source)
+        turn = nearest_rotation(blurred(cross, times, window_s))
+        miss = np.linalg.norm(np.einsum("tij,ptkj->ptki", turn, source) - target, axis=-1)
+        belief = weights * believed(miss, width_m)
+    return turn
+
+
 def rotations_over_time(
     source: Array, target: Array, times: Array, window_s: float, weights: Array | None = None
 ) -> Array:

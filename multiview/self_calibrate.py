@@ -3,8 +3,7 @@
 No board, no markers: the lifted poses give the cameras' turns (`multiview/fuse.py`), turns and keypoints their places
 (`multiview/layout.py`), and a bundle adjustment (`multiview/people_bundle.py`) over cameras, joints, bones and time
 offsets makes everything agree with the keypoints. The world is the axes of the first view that stands still (of the
-first view, where all move: a moving world). Its size is that of the lifted poses, a person of average height, unless a
-height is given.
+first view, where all move: a moving world). Its size is that of the lifted poses, a person of average height.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from pipeline.results import Array, Camera
 from pipeline.skeletons import skeleton
 
 LIFT, BODY = skeleton("lift-26"), skeleton("h36m-23")
-MEAN_STATURE_M = 1.70  # of the person that a lifter's metres are of
 # Standard deviations of a focal length's logarithm: calibrated, noted in the file, and a guess (phones see 55 to 75
 # degrees); and by how much cameras of one place differ.
 GIVEN_SIGMA, NOTED_SIGMA, FOCAL_SIGMA, ALIKE_SIGMA = 0.01, 0.05, 0.12, 0.10
@@ -54,7 +52,6 @@ def self_calibrate(
     times: Array,
     moving: Array | None = None,
     focal_sigma: Array | None = None,
-    height_m: float | None = None,
 ) -> SelfCalibrated:
     """Find the cameras and the motion of people whom several views see.
 
@@ -65,7 +62,6 @@ def self_calibrate(
         moving: (V,) bool; all stand still without it.
         focal_sigma: (V,) standard deviation of the logarithm of each camera's focal length, as GIVEN_SIGMA and
             NOTED_SIGMA; all are guesses (FOCAL_SIGMA) without it.
-        height_m: standing height of the first person.
 
     Raises:
         ValueError: fewer than two views, nobody, skeletons that differ, a view that shares no moment with others, or
@@ -79,7 +75,7 @@ def self_calibrate(
     fused = fuse(poses, sure, evidence.times, moving, sight(evidence))
     rig = guess(evidence, fused, moving)
     found = _search(evidence, rig, sigma)
-    return _result(cameras, rig, fused, found, 1.0 if height_m is None else height_m / MEAN_STATURE_M)
+    return _result(cameras, rig, fused, found)
 
 
 def _check(people: Sequence[PersonViews], views: int, focal_sigma: Array | None) -> None:
@@ -97,8 +93,8 @@ def _evidence(people: Sequence[PersonViews], cameras: Sequence[Camera], times: A
     return straightened(keypoints, scores, people[0].skeleton, cameras, times)
 
 
-def _result(cameras: Sequence[Camera], rig: Guess, fused: Fused, found: _Found, factor: float) -> SelfCalibrated:
-    """Everybody placed in every frame, and everything `factor` times as large."""
+def _result(cameras: Sequence[Camera], rig: Guess, fused: Fused, found: _Found) -> SelfCalibrated:
+    """Everybody placed in every frame."""
     uncertainty = measure(found.problem, found.solution)
     rig = refined(rig, found.solution.state, found.problem.poses, found.moments)
     points, spread = place_people(found.evidence, rig, found.solution.state, found.problem)
@@ -106,20 +102,19 @@ def _result(cameras: Sequence[Camera], rig: Guess, fused: Fused, found: _Found, 
     centres = found.solution.state.centres[found.problem.poses[:, len(found.moments) // 2]]
     order = LIFT.index(*BODY.joints)
     return SelfCalibrated(
-        [_camera(camera, v, rig, found, factor) for v, camera in enumerate(cameras)],
-        factor * points[:, :, order], factor * spread[:, :, order], fused, found.offsets,
+        [_camera(camera, v, rig, found) for v, camera in enumerate(cameras)],
+        points[:, :, order], spread[:, :, order], fused, found.offsets,
         reprojection_px(found.problem, found.solution.state), found.swapped,
-        replace(uncertainty, centre_m=factor * uncertainty.centre_m),
-        warnings_of(uncertainty, centres, pelvis),
+        uncertainty, warnings_of(uncertainty, centres, pelvis),
     )  # fmt: skip
 
 
-def _camera(camera: Camera, view: int, rig: Guess, found: _Found, factor: float) -> Camera:
+def _camera(camera: Camera, view: int, rig: Guess, found: _Found) -> Camera:
     matrix = np.array(camera.matrix, np.float64)
     matrix[:2, :2] *= np.exp(found.solution.state.log_focal[view])
     pose = np.broadcast_to(np.eye(4), (rig.turns.shape[1], 4, 4)).copy()
     pose[:, :3, :3] = np.swapaxes(rig.turns[view], -1, -2)
-    pose[:, :3, 3] = factor * rig.centres[view]
+    pose[:, :3, 3] = rig.centres[view]
     return replace(
         camera, matrix=matrix, camera_to_world=pose if rig.moving[view] else pose[0], source="self-calibrated",
         offset_s=camera.offset_s - float(found.offsets[view]),

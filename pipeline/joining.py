@@ -23,7 +23,6 @@ UPRIGHT_DEG, SURELY_DEG = 20.0, 45.0  # a known rig's Z may differ so far from t
 TOLD_M, TOLD_DEG = 0.1, 5.0  # of a kept rig's floor and up
 TOLD_SIZE = 0.1  # by which a measured height may differ from the given one
 MEETING = 0.6  # of the sightings must be of people whom several views see; bystanders are the rest
-FROZEN_S, FROZEN_PX = 0.25, 0.02  # keypoints that stay so still for so long come from a picture that does
 
 
 @dataclass(frozen=True)
@@ -73,19 +72,19 @@ def _at(
     times: Array, cameras: Sequence[Camera], seen: Sequence[Seen], notes: Notes
 ) -> tuple[list[list[Track2D]], list[list[Motion3D]]]:
     """Tracks and lifted motions at the scene's times, those that are there then."""
-    from multiview.clock import motion_on_clock, on_clock
+    from multiview.clock import motion_on_clock, on_clock, thawed
 
     tracks, lifted = [], []
     for one, camera in zip(seen, cameras, strict=True):
         own, clock = one.clip.info.times, (times, camera.offset_s, camera.rate)
-        thawed = [_thawed(track, own) for track in one.tracks]
-        frozen = sum(int(t.observed.sum() - live.observed.sum()) for t, live in zip(one.tracks, thawed, strict=True))
+        live = [thawed(track, own) for track in one.tracks]
+        frozen = sum(int(t.observed.sum() - rest.observed.sum()) for t, rest in zip(one.tracks, live, strict=True))
         if frozen:
             notes.warnings.append(
                 f"the picture of {camera.name} stands still for {frozen} sightings: they are left out"
             )
         pairs = [
-            (on_clock(t, own, *clock), motion_on_clock(m, own, *clock)) for t, m in zip(thawed, one.lifted, strict=True)
+            (on_clock(t, own, *clock), motion_on_clock(m, own, *clock)) for t, m in zip(live, one.lifted, strict=True)
         ]
         tracks.append([t for t, _ in pairs if len(t)])
         lifted.append([m for t, m in pairs if len(t)])
@@ -93,28 +92,6 @@ def _at(
             hint = "the clip that begins first goes first; --sync none says that they began together"
             raise InputError(f"nobody in {one.path.name} is seen while {seen[0].path.name} films", hint=hint)
     return tracks, lifted
-
-
-def _thawed(track: Track2D, times: Array) -> Track2D:
-    """Without the sightings of a picture that froze: nobody stands still to a fiftieth of a pixel."""
-    if len(track) < 2:
-        return track
-    with np.errstate(invalid="ignore"):
-        moved = np.linalg.norm(np.diff(track.keypoints.astype(float), axis=0), axis=-1)
-    known = np.isfinite(moved)
-    mean = np.where(known, moved, 0).sum(1) / np.maximum(known.sum(1), 1)
-    still = np.concatenate([[False], known.any(1) & (mean < FROZEN_PX), [False]])
-    edges = np.flatnonzero(still[1:] != still[:-1])
-    frozen, own = np.zeros(len(track), bool), times[track.frames]
-    for begin, end in zip(edges[::2], edges[1::2], strict=True):
-        if own[end] - own[begin] >= FROZEN_S:
-            frozen[begin + 1 : end + 1] = True
-    if not frozen.any():
-        return track
-    return replace(
-        track, keypoints=np.where(frozen[:, None, None], np.float32(np.nan), track.keypoints),
-        scores=np.where(frozen[:, None], np.float32(0), track.scores), observed=track.observed & ~frozen,
-    )  # fmt: skip
 
 
 def _strangers(seen: Array, cameras: Sequence[Camera], known: bool) -> list[str]:
@@ -172,6 +149,8 @@ def _sized(
     for pose in poses:
         pose[..., :3, 3] *= factor
     cameras = [replace(camera, camera_to_world=pose) for camera, pose in zip(cameras, poses, strict=True)]
+    if sure := notes.about.get("calibration", {}).get("uncertainty"):
+        sure["centre_m"] = [round(factor * metres, 4) for metres in sure["centre_m"]]
     return cameras, [replace(m, joints=m.joints * factor, root=m.root * factor) for m in motions]
 
 

@@ -44,8 +44,8 @@ class ViewsRun:
 
     def __init__(self, runner: Runner, paths: Sequence[Path], clips: Sequence[Clip]) -> None:
         self.runner, self.options, self.paths, self.clips = runner, runner.options, paths, clips
-        self.home, self.facts = claim_folder(self.options, paths[0], paths[1:], self.options.name)
         self.rig, self.rig_notes = known_rig(paths, [clip.info for clip in clips], self.options)
+        self.home, self.facts = claim_folder(self.options, paths[0], paths[1:], self.options.name)
         self.ledger = Ledger(self.home, overwrite=self.options.overwrite)
         self.names = [camera.name for camera in self.rig] or names_of(paths)
         self.views = [
@@ -136,6 +136,7 @@ class ViewsRun:
         from multiview.rig import write_all
 
         folder = self.home / CAMERAS
+        self.ledger.outdate()
         shutil.rmtree(folder, ignore_errors=True)
         if not any(np.ndim(camera.camera_to_world) == 3 for camera in cameras):
             _, self.facts["cameras_left_out"] = write_all(folder, cameras)

@@ -85,14 +85,6 @@ def test_a_focal_length_is_believed_as_its_source_deserves():
             self_calibrate([person], rig, times, focal_sigma=wrong)
 
 
-def test_a_given_height_scales_everything():
-    times, joints = circling(seconds=1.5)
-    person, rig = seen_by(joints, ring((0, 90)), times, noise_px=0.5), guessed(2)
-    plain, tall = self_calibrate([person], rig, times), self_calibrate([person], rig, times, height_m=1.87)
-    np.testing.assert_allclose(tall.joints, 1.1 * plain.joints, rtol=1e-6)
-    np.testing.assert_allclose(tall.cameras[1].camera_to_world[:3, 3], 1.1 * plain.cameras[1].camera_to_world[:3, 3])
-
-
 def test_sides_that_one_view_exchanges_are_put_right():
     times, joints = circling(seconds=3.0)
     cameras = ring((0, 85, 170))

@@ -39,13 +39,17 @@ def read(
         InputError: as `open_mocap.read`.
         UsageError: fewer than one camera.
     """
+    for clip in clips(path, cameras, wanted):
+        rng = np.random.default_rng([seed, int(clip.action)])
+        for number in range(cameras):
+            yield film(clip, _stand(rng, clip.world, f"camera {number}"))
+
+
+def clips(path: Path, cameras: int, wanted: Callable[[str], bool]) -> Iterator[Sequence]:
+    """What that many cameras film. Raises InputError, UsageError as `read`."""
     if cameras < 1:
         raise UsageError(f"{cameras} cameras", "at least one must film")
-    for clip in open_mocap.read(path):
-        if wanted(clip.subject):
-            rng = np.random.default_rng([seed, int(clip.action)])
-            for number in range(cameras):
-                yield film(clip, _stand(rng, clip.world, f"camera {number}"))
+    yield from (clip for clip in open_mocap.read(path) if wanted(clip.subject))
 
 
 def film(clip: Sequence, camera: Camera) -> Sequence:

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from pipeline.errors import UsageError
-from training.datasets import open_mocap
 from training.datasets.cameras import Camera
-from training.datasets.filmed import FOCAL, SIZE, film
+from training.datasets.filmed import FOCAL, SIZE, clips, film
 from training.datasets.sequence import Sequence
 
 Array = NDArray[np.floating]
@@ -49,11 +47,7 @@ def read(
         InputError: as `open_mocap.read`.
         UsageError: fewer than one camera.
     """
-    if cameras < 1:
-        raise UsageError(f"{cameras} cameras", "at least one must film")
-    for clip in open_mocap.read(path):
-        if not wanted(clip.subject):
-            continue
+    for clip in clips(path, cameras, wanted):
         rng = np.random.default_rng([seed, int(clip.action), 1])
         start = rng.uniform(0, 2 * np.pi)
         for number in range(cameras):
