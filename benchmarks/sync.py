@@ -257,7 +257,7 @@ class _Table:
     """One row per trial, and what all have in common at the end."""
 
     def __init__(self, *ways: str, what: str = "trial") -> None:
-        self.ways, self.errors, self.own = ways, [[] for _ in ways], [[] for _ in ways]
+        self.ways, self.errors, self.own = ways, [[] for _ in ways], [[] for _ in ways]  # frames of the faster, own
         columns = [what, "frames/s", "true offsets s", *(f"{way}: errors in frames, (confidence)" for way in ways)]
         print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
 
@@ -271,20 +271,26 @@ class _Table:
         ]
         for kept, own, clocks in zip(self.errors, self.own, found, strict=True):
             errors = (clocks.offset_s - true)[1:] / frame[1:]
-            kept.append(np.where(clocks.reliable[1:], np.abs(errors), np.inf))
-            own.append(kept[-1] * frame[1:] * [cut.rate for cut in cuts[1:]])
+            kept.append(np.where(clocks.reliable[1:], errors, np.inf))
+            own.append(np.abs(kept[-1]) * frame[1:] * [cut.rate for cut in cuts[1:]])
             told = [f"{e:+.2f} ({c:.2f})" for e, c in zip(errors, clocks.confidence[1:], strict=True)]
             cells.append(", ".join(told))
         print(f"| {' | '.join(cells)} |", flush=True)
 
     def end(self) -> None:
         for way, errors, own in zip(self.ways, self.errors, self.own, strict=True):
-            worst, every = np.max(errors, axis=1), np.concatenate(errors)
+            size = np.abs(errors)
+            worst, every = size.max(axis=1), size.ravel()
+            known = np.ma.masked_invalid(errors)
+            means = ", ".join(
+                f"{mean:+.2f} +- {spread:.2f}" for mean, spread in zip(known.mean(0), known.std(0), strict=True)
+            )
             print(
                 f"\n{way}: all views within 0.5 frame in {int((worst <= 0.5).sum())} of {len(worst)} trials "
                 f"(of the view's own frames in {int((np.max(own, axis=1) <= 0.5).sum())}); "
                 f"median error {np.median(every):.2f}, largest {every.max():.2f} frames; "
-                f"refused {int(np.isinf(every).sum())} of {every.size} views"
+                f"refused {int(np.isinf(every).sum())} of {every.size} views; "
+                f"each view's mean and spread {means}"
             )
 
 

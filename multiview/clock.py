@@ -49,6 +49,18 @@ def on_clock(
     )  # fmt: skip
 
 
+def keypoints_at(track: Track2D, own_times: Array, at: Array, max_gap_s: float = MAX_GAP_S) -> tuple[Array, Array]:
+    """Keypoints (N,J,2) and scores (N,J) at times `at` (N,) of the view's own clock, in any order; as `on_clock`."""
+    frames, places = _places(track.frames, own_times, at, 0.0, 1.0)
+    seen = np.isfinite(track.keypoints).all(-1) & (track.scores > 0)
+    between = _bracket(seen, places, max_gap_s)
+    keypoints = np.full((len(at), *track.keypoints.shape[1:]), np.nan, track.keypoints.dtype)
+    scores = np.zeros((len(at), track.scores.shape[1]), track.scores.dtype)
+    keypoints[frames] = _cubic(track.keypoints, places, between)
+    scores[frames] = _linear(track.scores, places, between, 0.0)
+    return keypoints, scores
+
+
 def thawed(track: Track2D, times: Array) -> Track2D:
     """A track without the sightings of a picture that froze: nobody stands still to a fiftieth of a pixel.
 

@@ -15,16 +15,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from multiview.cameras import rays
-from multiview.clock import on_clock
+from multiview.clock import keypoints_at
 from pipeline.results import Array, Camera, Track2D
 from pipeline.skeletons import skeleton
 
-REACH_S, STEP_S = 0.16, 0.01  # around the lag that the motion told
+REACH_S, STEP_S = 0.16, 1 / 75  # around the lag that the motion told
 SLOW_S = 0.4  # what changes more slowly than this is not the lag's doing
 LENGTH_S, WINDOWS = 4.0, 12
-LEAST_POINTS = 150
+LEAST_POINTS, MOST_POINTS = 150, 800  # of a window; a fundamental matrix is fitted to no more
 SURE = 1.3  # depth from which a lag is believed
-_NEAR_S = 0.055  # around the minimum, where the misfit is a parabola
+_NEAR_S = 0.045  # around the minimum, where the misfit is a parabola
 _ROUNDS = 8
 _SCALE = 3.0  # of the median distance at the best lag: beyond it a joint counts less and less
 _FLOOR = 0.5  # of the median distance at wrong lags: the misfit of exact points is a parabola, too
@@ -41,12 +41,11 @@ class Window:
 
 
 Pair = tuple[Track2D, Track2D]
-Points = tuple[Array, Array]  # (T,J,2) and their scores (T,J)
 
 
 def refine(
     pairs: Sequence[Pair], times: tuple[Array, Array], cameras: tuple[Camera, Camera] | None, lag: float
-) -> list[Window]:
+) -> tuple[list[Window], list[Window]]:
     """Windows of the common time with the lag at which the misfit is least; those that tell nothing are left out.
 
     Args:
@@ -54,29 +53,39 @@ def refine(
         times: (T1,), (T2,) s, each view's own.
         cameras: still ones, with poses; None: not known.
         lag: s, from elsewhere, right to REACH_S.
+
+    Returns:
+        What a fitted geometry tells, and what the cameras tell.
     """
     if np.median(np.diff(times[0])) < np.median(np.diff(times[1])) * 0.999:  # interpolate the finer one
         turned = [(b, a) for a, b in pairs]
         found = refine(turned, times[::-1], None if cameras is None else cameras[::-1], -lag)
-        return [Window(w.middle - w.lag, -w.lag, w.depth) for w in found]
+        fitted, given = ([Window(w.middle - w.lag, -w.lag, w.depth) for w in windows] for windows in found)
+        return fitted, given
     pairs = [pair for pair in pairs if len(pair[0]) and len(pair[1])]
     if not pairs:
-        return []
+        return [], []
     scan = _Scan(pairs, times, cameras)
     begin = max(times[0][0], times[1][0] - lag) + REACH_S
     end = min(times[0][-1], times[1][-1] - lag) - REACH_S
     count = int(np.clip((end - begin) // LENGTH_S, 1, WINDOWS))
     length = end - begin if count == 1 else LENGTH_S
     starts = begin + (end - begin - length) * np.linspace(0, 1, count)
-    found: list[Window] = []
-    for side in (starts[count // 2 :], starts[: count // 2][::-1]):  # a drift is followed from the middle outwards
-        near = found[0].lag if found else lag
-        for start in side:
-            window = scan.window(start, start + length, near)
-            if window is not None:
-                found.append(window)
-                near = window.lag if window.depth > SURE else near
-    return sorted(found, key=lambda window: window.middle)
+    middle, near = count // 2, lag
+    found: dict[int, list[Window | None]] = {}
+    for number in (*range(middle, count), *range(middle)[::-1]):  # a drift is followed from the middle outwards
+        if number == middle - 1:
+            near = _surest(found[middle], lag)
+        found[number] = scan.window(starts[number], starts[number] + length, near)
+        near = _surest(found[number], near)
+    fitted, given = ([w for k in range(count) if (w := found[k][which]) is not None] for which in (0, 1))
+    return fitted, given
+
+
+def _surest(windows: Sequence[Window | None], lag: float) -> float:
+    """The lag of the deeper window where one is believed, else the one before."""
+    best = max((w for w in windows if w is not None), key=lambda w: w.depth, default=None)
+    return lag if best is None or best.depth <= SURE else best.lag
 
 
 class _Scan:
@@ -85,44 +94,55 @@ class _Scan:
     def __init__(
         self, pairs: Sequence[Pair], times: tuple[Array, Array], cameras: tuple[Camera, Camera] | None
     ) -> None:
-        self.times, self.essential = times, None if cameras is None else essential(*cameras)
+        self.times, self.cameras = times, cameras
         columns = [_shared(a.skeleton, b.skeleton) for a, b in pairs]
-        self.sides = []
-        for side in (0, 1):
-            camera = None if cameras is None else cameras[side]
-            tracks = [_body(pair[side], chosen[side], camera) for pair, chosen in zip(pairs, columns, strict=True)]
-            self.sides.append(tracks if cameras is not None else _normalised(tracks))
+        self.sides = [
+            [_body(pair[side], chosen[side]) for pair, chosen in zip(pairs, columns, strict=True)] for side in (0, 1)
+        ]
 
-    def window(self, begin: float, end: float, lag: float) -> Window | None:
-        """What the times from `begin` to `end` of the first view tell, looking REACH_S about that lag."""
+    def window(self, begin: float, end: float, lag: float) -> list[Window | None]:
+        """What the times from `begin` to `end` of the first view tell, looking REACH_S about that lag; see `refine`."""
         own = self.times[0]
         at = own[(own >= begin) & (own <= end)]
         if len(at) < 8:
-            return None
-        first = [_sampled(track, own, at) for track in self.sides[0]]
-        reach = 2 * REACH_S
-        second = [_within(track, self.times[1], begin + lag - reach, end + lag + reach) for track in self.sides[1]]
+            return [None, None]
         lags = lag + np.arange(-round(REACH_S / STEP_S), round(REACH_S / STEP_S) + 1) * STEP_S
-        shifted = ([_sampled(track, self.times[1] - one, at) for track in second] for one in lags)
-        distances, weights = zip(*(self._distances(first, other) for other in shifted), strict=True)
-        return _least(np.stack(distances), np.stack(weights), lags, at)
+        reach = 2 * REACH_S
+        near = [_within(track, self.times[1], begin + lag - reach, end + lag + reach) for track in self.sides[1]]
+        x, wx = _sampled(self.sides[0], own, at)
+        y, wy = _sampled(near, self.times[1], at + lags[:, None])
+        weights = np.sqrt(wx * wy)
+        used = (weights > 0).all(axis=0)  # the same joints at every lag
+        if np.count_nonzero(used) < LEAST_POINTS:
+            return [None, None]
+        told = (_fitted(x[used], y[:, used], weights[:, used]), self._given(x[used], y[:, used]))
+        return [_least(one, weights, used, lags, at) for one in told]
 
-    def _distances(self, first: Sequence[Points], second: Sequence[Points]) -> tuple[Array, Array]:
-        """Signed distances (T,P*J) from the epipolar lines, and weights."""
-        x, y = (np.concatenate([points for points, _ in side], axis=1) for side in (first, second))
-        wx, wy = (np.concatenate([scores for _, scores in side], axis=1) for side in (first, second))
-        weight = np.sqrt(wx * wy)
-        x, y = (np.pad(p, ((0, 0), (0, 0), (0, 1)), constant_values=1.0).reshape(-1, 3) for p in (x, y))
-        matrix = fundamental(x, y, weight.ravel()) if self.essential is None else self.essential
-        return sampson(matrix, x, y)[0].reshape(weight.shape), weight
+    def _given(self, x: Array, y: Array) -> Array | None:
+        """px (N,2), at L lags (L,N,2) -> signed distances (L,N) from the epipolar lines of the cameras, if known."""
+        if self.cameras is None:
+            return None
+        x, y = (_pad(rays(camera, points)) for camera, points in zip(self.cameras, (x, y), strict=True))
+        return sampson(essential(*self.cameras), x, y)[0]
 
 
-def _sampled(track: Track2D, own: Array, at: Array) -> Points:
-    """(T,J,2) and (T,J) at the times `at`, 0 where not known."""
-    moved = on_clock(track, own, at, 0.0)
-    points, scores = np.zeros((len(at), *track.keypoints.shape[1:])), np.zeros((len(at), track.scores.shape[1]))
-    points[moved.frames], scores[moved.frames] = moved.keypoints, moved.scores
-    return np.nan_to_num(points), scores
+def _fitted(x: Array, y: Array, weights: Array) -> Array:
+    """px (N,2), at L lags (L,N,2), weights (L,N) -> signed distances (L,N) from fitted epipolar lines."""
+    x, y = (_pad((p - p.mean(axis=tuple(range(p.ndim - 1)))) / max(float(p.std()), 1e-9)) for p in (x, y))
+    some = slice(None, None, -(-len(x) // MOST_POINTS))
+    return sampson(fundamental(x[some], y[:, some], weights[:, some]), x, y)[0]
+
+
+def _pad(points: Array) -> Array:
+    """(...,2) -> (...,3), homogeneous."""
+    return np.concatenate([points, np.ones((*points.shape[:-1], 1))], axis=-1)
+
+
+def _sampled(tracks: Sequence[Track2D], own: Array, at: Array) -> tuple[Array, Array]:
+    """All people's joints (...,P,2) and scores (...,P) at the times `at` (...), 0 where not known."""
+    found = [keypoints_at(track, own, at.ravel()) for track in tracks]
+    points, scores = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
+    return np.nan_to_num(points).reshape(*at.shape, -1, 2), scores.reshape(*at.shape, -1)
 
 
 def _within(track: Track2D, own: Array, begin: float, end: float) -> Track2D:
@@ -135,16 +155,14 @@ def _within(track: Track2D, own: Array, begin: float, end: float) -> Track2D:
     )  # fmt: skip
 
 
-def _least(distances: Array, weights: Array, lags: Array, at: Array) -> Window | None:
-    """The lag with the least misfit of (L,T,J) signed distances; None where none is clearly less."""
-    weights = np.where((weights > 0).all(axis=0), weights, 0.0)  # the same joints at every lag
-    if np.count_nonzero(weights[0]) < LEAST_POINTS:
+def _least(told: Array | None, weights: Array, used: Array, lags: Array, at: Array) -> Window | None:
+    """The lag with the least misfit of signed distances (L,N) of the `used` of weights (L,T,P); None where none is."""
+    if told is None:
         return None
-    rest = _without_slow(distances, weights, at)
-    used = weights[0] > 0
-    usual = [float(np.median(np.abs(one[used]))) for one in rest]
-    scale = max(_SCALE * min(usual), _FLOOR * float(np.median(usual))) + 1e-12
-    misfit = (np.log1p((rest / scale) ** 2) * weights).sum(axis=(1, 2)) / weights.sum(axis=(1, 2))
+    rest, weights = _without_slow(told, weights[:, used], used, at), weights[:, used]
+    usual = np.median(np.abs(rest), axis=1)
+    scale = max(_SCALE * usual.min(), _FLOOR * float(np.median(usual))) + 1e-12
+    misfit = (np.log1p((rest / scale) ** 2) * weights).sum(axis=1) / weights.sum(axis=1)
     best = int(np.argmin(misfit))
     if best in (0, len(lags) - 1):
         return None
@@ -156,14 +174,13 @@ def _least(distances: Array, weights: Array, lags: Array, at: Array) -> Window |
     return Window(float(at.mean()), float(lags[best] + shift), float(np.quantile(misfit, 0.8) / misfit[best]))
 
 
-def _without_slow(distances: Array, weights: Array, at: Array) -> Array:
-    """Less their weighted mean over about SLOW_S; jumps do not spread."""
+def _without_slow(told: Array, weights: Array, used: Array, at: Array) -> Array:
+    """Distances (L,N) less their weighted mean over about SLOW_S; jumps do not spread."""
     kernel = np.exp(-0.5 * ((at[:, None] - at[None]) / SLOW_S) ** 2)
-    used = weights[0] > 0
-    far = 5 * np.median(np.abs(distances[:, used]))
-    clipped = np.clip(distances, -far, far)
-    total = np.maximum(kernel @ weights[0], 1e-9)
-    return distances - np.einsum("st,ltj->lsj", kernel, clipped * weights) / total
+    far = 5 * np.median(np.abs(told))
+    summed, total = np.zeros((2, len(told), *used.shape))
+    summed[:, used], total[:, used] = np.clip(told, -far, far) * weights, weights
+    return told - (kernel @ summed)[:, used] / np.maximum((kernel @ total)[:, used], 1e-9)
 
 
 def essential(first: Camera, second: Camera) -> Array:
@@ -174,39 +191,36 @@ def essential(first: Camera, second: Camera) -> Array:
 
 
 def sampson(matrix: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """(N,3), (N,3) -> signed first-order distances (N,), what they were divided by (Hartley and Zisserman 11.4.3)."""
-    to_second, to_first = x @ matrix.T, y @ matrix
-    size = np.sqrt((to_second[:, :2] ** 2).sum(-1) + (to_first[:, :2] ** 2).sum(-1) + 1e-12)
-    return (y * to_second).sum(-1) / size, size
+    """(...,3,3), (...,N,3), (...,N,3) -> signed first-order distances (...,N), what they were divided by.
+
+    Hartley and Zisserman 11.4.3.
+    """
+    to_second, to_first = x @ np.swapaxes(matrix, -1, -2), y @ matrix
+    lines = (to_second[..., 0], to_second[..., 1], to_first[..., 0], to_first[..., 1])
+    size = np.sqrt(sum(side * side for side in lines) + 1e-12)
+    return np.einsum("...k,...k->...", y, to_second) / size, size
 
 
 def fundamental(x: Array, y: Array, weights: Array) -> Array:
-    """(3,3) of rank 2 with y F x near 0, robustly; coordinates (N,3) of order 1, weights (N,)."""
-    rows = (y[:, :, None] * x[:, None, :]).reshape(-1, 9)
-    used = weights > 0
-    rows, x, y, weights = rows[used], x[used], y[used], weights[used]
-    now, matrix = weights, np.zeros((3, 3))
-    for _ in range(_ROUNDS if len(rows) else 0):
-        u, s, v = np.linalg.svd(np.linalg.eigh((rows * now[:, None] ** 2).T @ rows)[1][:, 0].reshape(3, 3))
-        matrix = (u[:, :2] * s[:2]) @ v[:2]
+    """(...,3,3) of rank 2 with y F x near 0, robustly; coordinates (...,N,3) of order 1, weights (...,N) over 0."""
+    rows = (y[..., :, None] * x[..., None, :]).reshape(*weights.shape, 9)
+    now = weights
+    for _ in range(_ROUNDS):
+        normal = np.swapaxes(rows, -1, -2) @ (rows * now[..., None] ** 2)
+        u, s, v = np.linalg.svd(np.linalg.eigh(normal)[1][..., 0].reshape(*normal.shape[:-2], 3, 3))
+        matrix = (u[..., :2] * s[..., None, :2]) @ v[..., :2, :]
         distance, size = sampson(matrix, x, y)
-        far = 3.0 * np.median(np.abs(distance)) + 1e-12
+        far = 3.0 * np.median(np.abs(distance), axis=-1, keepdims=True) + 1e-12
         now = weights / (1 + (distance / far) ** 2) / size
     return matrix
 
 
-def _body(track: Track2D, columns: list[int], camera: Camera | None) -> Track2D:
-    """The keypoints of these columns alone, as directions where the camera is known."""
-    points = np.asarray(track.keypoints[:, columns], np.float64)
-    points = points if camera is None else rays(camera, points)
-    return replace(track, keypoints=points, scores=track.scores[:, columns], presence=None, world=None, appearance=None)
-
-
-def _normalised(tracks: list[Track2D]) -> list[Track2D]:
-    """All of a view's points about 0 with spread 1."""
-    points = np.concatenate([track.keypoints.reshape(-1, 2) for track in tracks])
-    middle, spread = np.nanmean(points, axis=0), max(float(np.nanstd(points)), 1e-9)
-    return [replace(track, keypoints=(track.keypoints - middle) / spread) for track in tracks]
+def _body(track: Track2D, columns: list[int]) -> Track2D:
+    """The keypoints of these columns alone."""
+    return replace(
+        track, keypoints=np.asarray(track.keypoints[:, columns], np.float64), scores=track.scores[:, columns],
+        presence=None, world=None, appearance=None,
+    )  # fmt: skip
 
 
 def _shared(one: str, other: str) -> tuple[list[int], list[int]]:

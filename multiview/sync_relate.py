@@ -75,11 +75,8 @@ def relate(first: int, second: int, a: Side, b: Side) -> Relation:
     if found.reason:
         return found
     pairs = [(a.tracks[i], b.tracks[j]) for i, j in people]
-    fitted = _refined(found, refine(pairs, (a.times, b.times), None, found.lag), "two-view geometry")
-    if known is None:
-        return fitted
-    given = _refined(found, refine(pairs, (a.times, b.times), known, found.lag), "known cameras")
-    return _both(given, fitted)
+    fitted, given = refine(pairs, (a.times, b.times), known, found.lag)
+    return _both(_refined(found, given, "known cameras"), _refined(found, fitted, "two-view geometry"))
 
 
 def _unfit(side: Side) -> str:
