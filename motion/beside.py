@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from motion.body import Body, evidence, make_body, on_ground, scaled, to_world
-from motion.bones import measurable
+from motion.body import Body, evidence, make_body, on_ground, posed, scaled, to_world
 from motion.place import SCALE_ERROR, SMALLEST, STATURE_SPREAD, TALLEST
 from motion.trajectory import Ground
 from pipeline.results import Array, Camera, Motion3D, Track2D
-from pipeline.skeletons import skeleton
 
 
 def beside(motion: Motion3D, track: Track2D, camera: Camera, times: Array, floor_m: float = 0.0) -> Motion3D | None:
-    """The motion in the world, on the floor z = `floor_m`; None where a bone is known in no frame.
+    """The motion in the world, on the floor z = `floor_m`; None where no joint is known.
 
     Args:
         motion: frame "root".
@@ -29,7 +27,7 @@ def beside(motion: Motion3D, track: Track2D, camera: Camera, times: Array, floor
     """
     if motion.frame != "root":
         raise ValueError(f"person {motion.id}: expected a motion relative to the pelvis, got {motion.frame!r}")
-    if not measurable(motion.joints, skeleton(motion.skeleton)):
+    if not posed(motion):
         return None
     pose = np.asarray(camera.camera_to_world, float)
     ground = Ground(pose[2, :3], float(pose[2, 3]) - floor_m)

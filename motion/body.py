@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from motion.ground import Evidence, gather_evidence
+from motion.ground import Evidence, gather_evidence, upwards
 from motion.pose import refine
-from motion.stance import feet_of, standing, still
+from motion.stance import Feet, feet_of, standing, still
 from motion.trajectory import Ground, Sight, sight, solve_path
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton
@@ -32,9 +32,18 @@ class Body:
     def joints(self) -> Array:
         return self.pose + self.path[:, None]
 
+    @property
+    def feet(self) -> Feet:
+        return feet_of(skeleton(self.motion.skeleton), self.pose)
+
+
+def posed(motion: Motion3D) -> bool:
+    """Is a joint known beside the pelvis in some frame? Without one there is nothing to place."""
+    return bool(np.isfinite(motion.joints - motion.joints[:, :1])[:, 1:].all(-1).any())
+
 
 def make_body(motion: Motion3D, track: Track2D, camera: Camera, clip_times: Array) -> Body:
-    """Of a motion in frame "root", of about a mean-sized person, and the track that it was lifted from."""
+    """Of a `posed` motion in frame "root", of about a mean-sized person, and the track that it was lifted from."""
     times = clip_times[motion.frames]
     seen = sight(motion, track, camera)
     pose, path = refine(motion, seen, times, MEAN_STATURE_M)
@@ -44,13 +53,12 @@ def make_body(motion: Motion3D, track: Track2D, camera: Camera, clip_times: Arra
 def _contact(motion: Motion3D, seen: Sight, joints: Array, times: Array) -> Array:
     """(T,F): the lifter's contacts or slow low feet, if the foot is seen, and seen to keep its place."""
     bones = skeleton(motion.skeleton)
-    feet = feet_of(bones)
+    feet = feet_of(bones, joints)
     visible = np.maximum(seen.weights[:, feet.joints], seen.weights[:, feet.ankles])
     if motion.contacts is not None and motion.contacts.shape[1] == len(feet.joints):
         touching = np.nan_to_num(motion.contacts) * still(seen.rays[:, feet.joints], joints[:, feet.joints, 2], times)
     else:
-        upwards = np.nanmean(joints[:, bones.index("thorax")[0]] - joints[:, bones.index("pelvis")[0]], axis=0)
-        touching = standing(joints[:, feet.joints], upwards / np.linalg.norm(upwards), times)
+        touching = standing(joints[:, feet.joints], upwards(joints, bones), times)
     return touching * np.clip(visible / 0.5, 0, 1) * np.isfinite(joints[:, feet.joints]).all(-1)
 
 
@@ -61,14 +69,13 @@ def scaled(body: Body, factor: float) -> Body:
 
 def evidence(body: Body) -> Evidence:
     """What the person tells of the floor."""
-    bones = skeleton(body.motion.skeleton)
-    feet = feet_of(bones)
+    feet, bones = body.feet, skeleton(body.motion.skeleton)
     return gather_evidence(body.joints, feet.joints, feet.rest_m, body.contact, body.times, bones)
 
 
 def on_ground(body: Body, ground: Ground) -> Body:
     """The path once more, knowing the floor: standing feet stay where they are, on it."""
-    feet = feet_of(skeleton(body.motion.skeleton))
+    feet = body.feet
     above = Ground(ground.up, ground.height - feet.rest_m)
     path = solve_path(body.pose, body.seen, body.times, above, (feet.joints, body.contact), body.path)
     return replace(body, path=path)
@@ -92,6 +99,8 @@ def to_world(body: Body, camera: Camera) -> Motion3D:
     joints = body.joints @ pose[:3, :3].T + pose[:3, 3]
     root = body.path @ pose[:3, :3].T + pose[:3, 3]
     root = np.where(np.isfinite(joints[:, 0]), root, np.nan)
-    contacts = None if body.motion.contacts is None else body.contact.astype(np.float32)
+    contacts = body.motion.contacts
+    if contacts is not None and contacts.shape == body.contact.shape:
+        contacts = body.contact.astype(np.float32)
     world = {"joints": joints.astype(np.float32), "root": root.astype(np.float32), "contacts": contacts}
     return replace(body.motion, frame="world", **world)

@@ -17,25 +17,17 @@ _LEG = (("hip", "knee"), ("knee", "ankle"))
 _TRUNK = (("pelvis", "spine"), ("spine", "thorax"), ("thorax", "neck_nose"), ("neck_nose", "head_top"))
 
 
-def measurable(joints: Array, skeleton: Skeleton) -> bool:
-    """Is every bone of (T,K,3) known in some frame? Without that there are no lengths."""
-    known = np.isfinite(joints).all(-1)
-    return all((known[:, child] & known[:, parent]).any() for parent, child in skeleton.bones)
-
-
 def bone_lengths(joints: Array, scores: Array, skeleton: Skeleton) -> Array:
     """(T,K,3) m, (T,K) -> (K,) m to the parent: weighted medians over time, left and right alike, 0 at the root.
 
-    Raises:
-        ValueError: a bone is known in no frame (see `measurable`).
+    A bone that is known in no frame is as long as that of the other side; NaN where that is unknown too.
     """
     lengths = np.zeros(len(skeleton))
     for parent, child in skeleton.bones:
         measured = np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1)
         lengths[child] = _median(measured, np.minimum(scores[:, child], scores[:, parent]))
-        if np.isnan(lengths[child]):
-            raise ValueError(f"the bone to {skeleton.joints[child]} is known in no frame")
-    return (lengths + lengths[list(skeleton.mirror)]) / 2
+    other = lengths[list(skeleton.mirror)]
+    return (np.where(np.isnan(lengths), other, lengths) + np.where(np.isnan(other), lengths, other)) / 2
 
 
 def _median(values: Array, weights: Array) -> float:
@@ -62,8 +54,8 @@ def fit_bones(joints: Array, lengths: Array, skeleton: Skeleton, spread: Array |
     its root; only what the last round leaves is put right that way.
 
     Args:
-        joints: (T,K,3) m, NaN where unknown: no bone pulls there, and what comes out is NaN there and further out.
-        lengths: (K,) m to the parent.
+        joints: (T,K,3) m, NaN where unknown: no bone pulls there, and what comes out is NaN there.
+        lengths: (K,) m to the parent; a bone of unknown length, NaN, pulls nowhere.
         spread: (T,K) variances s of the joints' places, of which only ratios count; all alike without it.
     """
     out = joints.astype(float)
@@ -82,26 +74,31 @@ def _nearest(joints: Array, known: Array, lengths: Array, skeleton: Skeleton, sp
     ends = np.zeros((len(children), len(skeleton)))  # (B,K): a bone is its child minus its parent
     ends[count, children], ends[count, parents] = 1, -1
     ridge = RIDGE * np.eye(len(children))
-    pulls = (known[:, children] & known[:, parents]).astype(float)
+    wanted = lengths[children, None]
+    pulls = (known[:, children] & known[:, parents] & np.isfinite(wanted[:, 0])).astype(float)
     tied = (ends * spread[:, None]) @ ends.T  # (T,B,B): how much bones that share a joint move each other
     tied *= pulls[:, :, None] * pulls[:, None]
     for _ in range(ROUNDS):
         bones = ends @ joints
         size = np.maximum(np.linalg.norm(bones, axis=-1, keepdims=True), 1e-6)
         axis = bones / size
-        excess = (size - lengths[children, None]) * pulls[..., None]
+        excess = (size - np.nan_to_num(wanted)) * pulls[..., None]
         pull = np.linalg.solve(tied * (axis @ axis.transpose(0, 2, 1)) + ridge, excess)
         joints = joints - spread[..., None] * (ends.T @ (pull * axis))
     return joints
 
 
 def _with_lengths(joints: Array, lengths: Array, skeleton: Skeleton) -> Array:
-    """(T,K,3) with the directions of the bones kept and their lengths (K,) set, from the root outwards."""
+    """(T,K,3) with the directions of the bones kept and their lengths (K,) set, from the root outwards.
+
+    A joint whose parent or bone is unknown stays, and what hangs on it begins there.
+    """
     out = joints.copy()
     for child in _outwards(skeleton):
         bone = joints[:, child] - joints[:, skeleton.parents[child]]
         size = np.linalg.norm(bone, axis=-1, keepdims=True)
-        out[:, child] = out[:, skeleton.parents[child]] + bone * (lengths[child] / np.maximum(size, 1e-9))
+        end = out[:, skeleton.parents[child]] + bone * (lengths[child] / np.maximum(size, 1e-9))
+        out[:, child] = np.where(np.isfinite(end), end, joints[:, child])
     return out
 
 
@@ -118,7 +115,7 @@ def _outwards(skeleton: Skeleton) -> list[int]:
 
 
 def stature(lengths: Array, skeleton: Skeleton) -> float:
-    """Standing height in metres, heel to head top, of a body with these bones."""
+    """Standing height in metres, heel to head top, of a body with these bones; NaN where one of them is unknown."""
     name = skeleton.joints.index
     legs = sum(lengths[name(f"{side}_{child}")] for side in ("left", "right") for _, child in _LEG) / 2
     return float(STATURE_PER_CHAIN * (legs + sum(lengths[name(child)] for _, child in _TRUNK)))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from motion.bones import bone_lengths, fit_bones, measurable
+from motion.bones import bone_lengths, fit_bones
 from motion.feet import hold_feet
 from motion.filters import lowpass_known, runs
 from motion.gaps import fill
@@ -27,7 +27,7 @@ def clean(
     feet: bool = True,
     bones: bool = True,
 ) -> list[Motion3D]:
-    """Everyone cleaned; ids, frames, contacts and `observed` stay. All NaN where a bone is known in no frame.
+    """Everyone cleaned; ids, frames, contacts and `observed` stay, and so do joints that are known in no frame (NaN).
 
     Args:
         motions: frame "world".
@@ -53,21 +53,21 @@ def _clean_one(
     if motion.frame != "world":
         raise ValueError(f"person {motion.id}: cleaning works in the world, got {motion.frame!r}")
     times, bones = clip_times[motion.frames], skeleton(motion.skeleton)
-    if not measurable(motion.joints, bones):
-        nowhere = np.full_like(motion.joints, np.nan)
-        return replace(motion, joints=nowhere, root=nowhere[:, 0], scores=np.zeros_like(motion.scores))
     root = motion.joints[:, :1].astype(float)
+    if not np.isfinite(root).any():  # then there is no path to tell from the pose
+        root = np.zeros_like(root)
     parts = np.concatenate([root, motion.joints - root], axis=1)  # the path, then the pose about it
     parts, scores = fill(parts, np.concatenate([motion.scores[:, :1], motion.scores], 1), times, max_gap_s)
     if cutoff_hz > 0:
         parts = lowpass_known(parts, times, cutoff_hz)
     joints = parts[:, 1:] + parts[:, :1]
     del parts  # the longest clips fill the memory
-    lengths = bone_lengths(motion.joints, motion.scores, bones)
-    if feet and constant:
-        _stand(motion, joints, times, lengths)
-    elif constant:
-        joints = fit_bones(joints, lengths, bones)
+    if constant:
+        lengths = bone_lengths(motion.joints, motion.scores, bones)
+        if feet:
+            _stand(motion, joints, times, lengths)
+        else:
+            joints = fit_bones(joints, lengths, bones)
     known = np.isfinite(joints).all(-1)
     joints = np.where(known[..., None], joints, np.nan).astype(np.float32)
     return replace(
@@ -76,13 +76,13 @@ def _clean_one(
 
 
 def _stand(motion: Motion3D, joints: Array, times: Array, lengths: Array) -> None:
-    """Bones constant, and feet held where they are known, in every unbroken run of frames with a pelvis, in place."""
+    """Bones constant, and feet held where they are known, in every unbroken run of frames with a pose, in place."""
     bones = skeleton(motion.skeleton)
-    points = feet_of(bones).joints
-    for begin, end in runs(np.isfinite(joints[:, 0]).all(-1)):
+    feet = feet_of(bones, motion.joints)
+    for begin, end in runs(np.isfinite(joints).all(-1).any(axis=1)):
         rows = slice(begin, end)
-        if motion.contacts is not None and motion.contacts.shape[1] == len(points):
+        if motion.contacts is not None and motion.contacts.shape[1] == len(feet.joints):
             contact = np.nan_to_num(motion.contacts[rows])
         else:
-            contact = standing(joints[rows][:, points], np.array([0.0, 0, 1]), times[rows])
-        joints[rows] = hold_feet(joints[rows], contact, times[rows], lengths, bones)
+            contact = standing(joints[rows][:, feet.joints], np.array([0.0, 0, 1]), times[rows])
+        joints[rows] = hold_feet(joints[rows], contact, times[rows], lengths, bones, feet)

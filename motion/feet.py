@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from motion.bones import fit_bones
-from motion.stance import Feet, feet_of, stances
+from motion.stance import Feet, stances
 from pipeline.results import Array
 from pipeline.skeletons import Skeleton
 
@@ -20,13 +20,12 @@ PAUSE_S, STRAY_M = 0.25, 0.06  # so short a doubt, in which a point strays no fu
 SURE = 0.004  # variance of a standing point's place, as share of a free joint's
 
 
-def hold_feet(joints: Array, contact: Array, times: Array, lengths: Array, skeleton: Skeleton) -> Array:
-    """Joints (T,K,3) in the world, contact (T,F) in [0,1] -> joints with bones of `lengths` (K,) m.
+def hold_feet(joints: Array, contact: Array, times: Array, lengths: Array, skeleton: Skeleton, feet: Feet) -> Array:
+    """Joints (T,K,3) in the world, contact (T,F) of the F `feet` in [0,1] -> joints with bones of `lengths` (K,) m.
 
     Each standing point of a foot gets one place, the mean of the stance; a point that is unknown (NaN) ends its stance,
     a moment of doubt does not.
     """
-    feet = feet_of(skeleton)
     contact = np.where(np.isfinite(joints[:, feet.joints]).all(-1), contact, 0.0)
     wanted = _out_of_the_floor(joints, feet)
     shift, weight = _corrections(wanted[:, feet.joints], contact, times, feet.rest_m)

@@ -71,18 +71,32 @@ def gather_evidence(
 
 
 def body_axis(joints: Array, skeleton: Skeleton) -> Array:
-    """(3,) unit mean direction of the body: ankles to head where it is stretched, else pelvis to thorax."""
-    left, right, top, pelvis, thorax = skeleton.index("left_ankle", "right_ankle", "head_top", "pelvis", "thorax")
+    """(3,) unit mean direction of the body: ankles to head where it is stretched, else pelvis to thorax; or NaN."""
+    left, right, top = skeleton.index("left_ankle", "right_ankle", "head_top")
     whole = joints[:, top] - (joints[:, left] + joints[:, right]) / 2
     length = np.linalg.norm(whole, axis=-1)
     known = np.isfinite(length)
-    if not known.any():
+    stretched = length > (0.93 * np.percentile(length[known], 95) if known.any() else np.inf)
+    axes = np.where(stretched[:, None], whole, _trunk(joints, skeleton))
+    axes = axes[np.isfinite(axes).all(-1)]
+    if not len(axes):
         return np.full(3, np.nan)
-    stretched = known & (length > 0.93 * np.nanpercentile(length, 95))
-    trunk = joints[:, thorax] - joints[:, pelvis]
-    axes = np.where(stretched[:, None], whole, trunk)[known]
     mean = (axes / np.linalg.norm(axes, axis=-1, keepdims=True)).mean(0)
     return mean / np.linalg.norm(mean)
+
+
+def upwards(joints: Array, skeleton: Skeleton) -> Array:
+    """(3,) unit: mean of the trunk of (T,K,3) in camera axes; the camera's own up where no frame tells."""
+    trunk = _trunk(joints, skeleton)
+    trunk = trunk[np.isfinite(trunk).all(-1)]
+    mean = trunk.mean(axis=0) if len(trunk) else UPWARDS
+    return mean / np.linalg.norm(mean)
+
+
+def _trunk(joints: Array, skeleton: Skeleton) -> Array:
+    """(T,3) m, pelvis to thorax."""
+    pelvis, thorax = skeleton.index("pelvis", "thorax")
+    return joints[:, thorax] - joints[:, pelvis]
 
 
 def fit_floor(people: list[Evidence]) -> Floor:

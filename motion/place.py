@@ -14,18 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from motion.body import MEAN_STATURE_M, Body, evidence, make_body, on_ground, scaled, to_world, world_axes
-from motion.bones import measurable
+from motion.body import MEAN_STATURE_M, Body, evidence, make_body, on_ground, posed, scaled, to_world, world_axes
 from motion.ground import Floor, fit_floor
-from motion.stance import feet_of
+from motion.stance import lowest
 from motion.trajectory import Ground
 from pipeline.results import Array, Camera, Motion3D, Track2D
-from pipeline.skeletons import skeleton
 
 STATURE_SPREAD, STATURE_TAIL = 0.06, 3.0  # of its logarithm: Student's t, narrow for grown-ups, open for children
 SMALLEST, TALLEST = 0.45, 1.22  # times the mean stature
 SCALE_ERROR = 0.06  # of the logarithm of a camera height as one person shows it
-FALLBACK_PERCENTILE = 5  # of all lowest feet over time is the floor when nobody is seen to stand
 
 
 @dataclass(frozen=True)
@@ -48,8 +45,8 @@ def placement(
         height_m: standing height of the main person, heel to top of the head.
 
     Returns:
-        Motions in the world (NaN where the lifted pose is; all NaN for a person of whom a bone is known in no frame,
-        who does not matter to the others), the camera with `camera_to_world`, and a quality report:
+        Motions in the world (NaN where the lifted pose is; a person without any pose does not matter to the others),
+        the camera with `camera_to_world`, and a quality report:
         `up` ("feet" or "prior": what tells most of the up direction), `tilt_error_deg`, `floor` ("feet" or "guess"),
         `stances`, `scale` and where it came from, `stature_m` and `reprojection_px` (median) per person id.
 
@@ -61,7 +58,7 @@ def placement(
     for motion in motions:
         if motion.frame != "root":
             raise ValueError(f"person {motion.id}: expected a motion relative to the pelvis, got {motion.frame!r}")
-    known = [k for k, m in enumerate(motions) if measurable(m.joints, skeleton(m.skeleton))]
+    known = [k for k, m in enumerate(motions) if posed(m)]
     if not known:
         level = replace(camera, camera_to_world=world_axes(np.array([0.0, -1, 0]), 1.5))
         return Placement([_nowhere(m) for m in motions], level, {})
@@ -128,13 +125,8 @@ def _ground(bodies: list[Body], floor: Floor, factors: Array) -> tuple[Ground, b
     if known.any():
         weight = 1 / (floor.height_errors[known] ** 2 + 0.01**2)
         return Ground(floor.up, float((weight * heights[known]).sum() / weight.sum())), False
-    lowest = []
-    for body in bodies:
-        feet = feet_of(skeleton(body.motion.skeleton))
-        above = (body.joints[:, feet.joints] @ floor.up).min(1) - feet.rest_m
-        lowest.append(np.nanpercentile(above, FALLBACK_PERCENTILE) if np.isfinite(above).any() else np.nan)
-    guess = -float(np.nanmin(lowest)) if np.isfinite(lowest).any() else 1.5
-    return Ground(floor.up, guess), True
+    under = [height for body in bodies if np.isfinite(height := lowest(body.joints, body.feet, floor.up))]
+    return Ground(floor.up, -min(under) if under else 1.5), True
 
 
 def _quality(bodies: list[Body], camera: Camera, floor: Floor, guessed: bool, fixed: int | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from motion.bones import bone_lengths, fit_bones, stature
 from motion.filters import lowpass_known
 from motion.trajectory import Sight, solve_path
 from pipeline.results import Array, Motion3D
-from pipeline.skeletons import skeleton
+from pipeline.skeletons import Skeleton, skeleton
 
 PICTURE = 0.5  # share of the way to the ray of a surely seen joint: the lift has used the same keypoints already
 PICTURE_HZ = 3.0  # a detector's jitter stays out
@@ -23,21 +23,26 @@ def refine(motion: Motion3D, seen: Sight, times: Array, stature_m: float) -> tup
     """Pose (T,K,3) m relative to the pelvis, bones constant, `stature_m` tall; path (T,3) m of the pelvis, camera axes.
 
     Args:
-        motion: frame "root"; every bone is known in some frame.
+        motion: frame "root". Where legs, trunk and head cannot all be measured, it is taken to be `stature_m` tall.
         times: (T,) s of its frames.
     """
     bones = skeleton(motion.skeleton)
     joints = motion.joints - motion.joints[:, :1].astype(float)
-    joints *= stature_m / stature(bone_lengths(joints, motion.scores, bones), bones)
+    joints *= _factor(stature_m, bone_lengths(joints, motion.scores, bones), bones)
     path = solve_path(joints, seen, times)
     joints += path[:, None]
     _pull_to_rays(joints, seen, times)
     lengths = bone_lengths(joints, motion.scores, bones)
     joints = fit_bones(joints, lengths, bones)
-    factor = stature_m / stature(lengths, bones)
+    factor = _factor(stature_m, lengths, bones)
     joints *= factor
     path = np.where(np.isfinite(joints[:, 0]), joints[:, 0], path * factor)
     return joints - joints[:, :1], path
+
+
+def _factor(stature_m: float, lengths: Array, bones: Skeleton) -> float:
+    tall = stature(lengths, bones)
+    return stature_m / tall if np.isfinite(tall) else 1.0
 
 
 def _pull_to_rays(joints: Array, seen: Sight, times: Array) -> None:

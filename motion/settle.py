@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 
 from motion.body import world_axes
-from motion.bones import measurable
-from motion.ground import Evidence, fit_floor, gather_evidence
-from motion.place import FALLBACK_PERCENTILE
-from motion.stance import feet_of, standing
+from motion.ground import Evidence, fit_floor, gather_evidence, upwards
+from motion.stance import feet_of, lowest, standing
 from pipeline.results import Array, Motion3D
 from pipeline.skeletons import skeleton
 
@@ -38,14 +36,13 @@ def settle(motions: list[Motion3D], times: Array) -> tuple[Array, dict[str, Any]
     for motion in motions:
         if motion.frame != "camera":
             raise ValueError(f"person {motion.id}: expected a motion in the camera's frame, got {motion.frame!r}")
-    known = [motion for motion in motions if measurable(motion.joints, skeleton(motion.skeleton))]
-    floor = fit_floor([_evidence(motion, np.asarray(times, float)) for motion in known])
+    floor = fit_floor([_evidence(motion, np.asarray(times, float)) for motion in motions])
     sure = np.isfinite(floor.heights)
     if sure.any():
         weight = 1 / (floor.height_errors[sure] ** 2 + 0.01**2)
         height, found = float((weight * floor.heights[sure]).sum() / weight.sum()), "feet"
     else:
-        height, found = _lowest(known, floor.up)
+        height, found = _lowest(motions, floor.up)
     about = {
         "up": "feet" if floor.stances and floor.tilt_error < SURE else "prior",
         "tilt_error_deg": round(float(np.degrees(floor.tilt_error)), 2),
@@ -58,10 +55,9 @@ def settle(motions: list[Motion3D], times: Array) -> tuple[Array, dict[str, Any]
 def _evidence(motion: Motion3D, times: Array) -> Evidence:
     """Stances of feet that are slow, and, where the lifter tells, on the ground."""
     bones = skeleton(motion.skeleton)
-    feet, joints, own = feet_of(bones), motion.joints.astype(float), times[motion.frames]
-    thorax, pelvis = bones.index("thorax", "pelvis")
-    upwards = np.nanmean(joints[:, thorax] - joints[:, pelvis], axis=0)
-    touching = standing(joints[:, feet.joints], upwards / np.linalg.norm(upwards), own)
+    joints, own = motion.joints.astype(float), times[motion.frames]
+    feet = feet_of(bones, joints)
+    touching = standing(joints[:, feet.joints], upwards(joints, bones), own)
     if motion.contacts is not None and motion.contacts.shape[1] == len(feet.joints):
         touching = np.minimum(touching, np.nan_to_num(motion.contacts))
     return gather_evidence(joints, feet.joints, feet.rest_m, touching, own, bones)
@@ -69,9 +65,7 @@ def _evidence(motion: Motion3D, times: Array) -> Evidence:
 
 def _lowest(motions: list[Motion3D], up: Array) -> tuple[float, str]:
     """Height of the camera above the lowest feet over time, where nobody was seen to stand."""
-    lowest = []
-    for motion in motions:
-        feet = feet_of(skeleton(motion.skeleton))
-        above = np.nanmin(motion.joints[:, feet.joints].astype(float) @ up, axis=1) - feet.rest_m
-        lowest.append(float(np.nanpercentile(above, FALLBACK_PERCENTILE)))
-    return (-min(lowest), "lowest") if lowest else (1.5, "guess")
+    feet = [feet_of(skeleton(motion.skeleton), motion.joints) for motion in motions]
+    ground = [lowest(m.joints.astype(float), its, up) for m, its in zip(motions, feet, strict=True)]
+    known = [height for height in ground if np.isfinite(height)]
+    return (-min(known), "lowest") if known else (1.5, "guess")

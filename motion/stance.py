@@ -14,6 +14,7 @@ from pipeline.skeletons import Skeleton
 
 SLOW, FAST = 0.25, 0.6  # m/s: a foot surely still, surely moving
 LOW, HIGH = 0.05, 0.12  # m above the lowest foot of the last and next second
+FALLBACK_PERCENTILE = 5  # of all lowest feet over time is the ground when nobody is seen to stand
 CALM_HZ = 4.0  # a lifter's jitter is taken out first
 SPEED_S = 0.1  # speed is measured over that time
 CONTACT_JOINTS = ("left_heel", "left_toe", "right_heel", "right_toe")
@@ -30,12 +31,20 @@ class Feet:
     rest_m: float
 
 
-def feet_of(skeleton: Skeleton) -> Feet:
-    """Heels and toes in the order of `Motion3D.contacts`, or the ankles of a skeleton without them."""
+def feet_of(skeleton: Skeleton, joints: Array) -> Feet:
+    """Heels and toes in the order of `Motion3D.contacts`, or the ankles where (T,K,3) has none of them in any frame."""
     whole = all(name in skeleton.joints for name in CONTACT_JOINTS)
+    whole = whole and bool(np.isfinite(joints[:, skeleton.index(*CONTACT_JOINTS)]).all(-1).any())
     names = CONTACT_JOINTS if whole else ("left_ankle", "right_ankle")
     ankles = [f"{name.split('_')[0]}_ankle" for name in names]
     return Feet(skeleton.index(*names), skeleton.index(*ankles), SOLE_M if whole else ANKLE_M)
+
+
+def lowest(joints: Array, feet: Feet, up: Array) -> float:
+    """m along `up` of the ground under (T,K,3), were nobody seen to stand; NaN where no foot is ever known."""
+    above = joints[:, feet.joints] @ up - feet.rest_m
+    above = above[np.isfinite(above).any(axis=1)]
+    return float(np.percentile(np.nanmin(above, axis=1), FALLBACK_PERCENTILE)) if len(above) else np.nan
 
 
 def standing(feet: Array, up: Array, times: Array) -> Array:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from multiview.refine import ROUNDS, refine
 from multiview.triangulate import Triangulated
@@ -30,10 +32,9 @@ class NothingSeen(ValueError):
 class Completed:
     """One person over T times, K joints."""
 
-    points: Array  # (T,K,3) m, world; NaN only in frames in which nobody sees the person
-    scores: Array  # (T,K) in [0,1]
-    completed: Array  # (T,K) bool: not triangulated in this frame
-    lengths: Array  # (B,) m: the bones of the skeleton
+    points: Array  # (T,K,3) m, world; NaN in frames in which nobody sees the person, and of joints that nobody tells of
+    scores: Array  # (T,K) in [0,1], 0 there
+    completed: Array  # (T,K) bool: known, but not triangulated in this frame
 
 
 def converted(found: Triangulated, convert: Callable[[Array], Array]) -> Triangulated:
@@ -69,7 +70,9 @@ def complete(
     found: Triangulated, times: Array, skeleton: Skeleton, cameras: Sequence[Camera] = (),
     lifted: Array | None = None, lifted_scores: Array | None = None, rounds: int = ROUNDS,
 ) -> Completed:  # fmt: skip
-    """All K joints of the skeleton in every frame in which somebody sees the person.
+    """The K joints of the skeleton in every frame in which somebody sees the person.
+
+    A joint that is triangulated in no frame and that no lifted bone joins to one that is stays unknown.
 
     Args:
         found: triangulated joints of `skeleton`.
@@ -89,17 +92,31 @@ def complete(
     if lifted is not None and len(lifted):
         there = there | np.isfinite(lifted[..., :LIFTED, :]).all((-1, -2)).any(axis=0)
         vectors, information = bone_vectors(found, skeleton, cameras, lifted, lifted_scores)
-    lengths = bone_lengths(found, skeleton, vectors)
+    told = _told(known, skeleton, vectors)
+    parents, children = np.array(skeleton.bones).T
+    lengths = np.where(told[parents] & told[children], bone_lengths(found, skeleton, vectors), np.nan)
     points = np.full(found.points.shape, np.nan)
     span = slice(int(np.flatnonzero(there)[0]), int(np.flatnonzero(there)[-1]) + 1)
     points[span] = refine(
         found.points[span], found.covariance[span], np.asarray(times)[span], skeleton.bones, lengths,
         None if vectors is None else vectors[span], None if information is None else information[span], rounds,
     )  # fmt: skip
+    there = there[:, None] & told
     points[~there] = np.nan
     guess = np.full(known.shape, 0.5) if lifted_scores is None else np.nan_to_num(lifted_scores).max(axis=0)
-    scores = np.where(known, found.scores, COMPLETED * guess) * there[:, None]
-    return Completed(points, scores, there[:, None] & ~known, lengths)
+    scores = np.where(known, found.scores, COMPLETED * guess) * there
+    return Completed(points, scores, there & ~known)
+
+
+def _told(known: Array, skeleton: Skeleton, vectors: Array | None) -> Array:
+    """(K,) bool: joints that are `known` (T,K) in some frame, and those that `vectors` (T,B,3) join to one."""
+    ever = known.any(axis=0)
+    if vectors is None:
+        return ever
+    bones = np.array(skeleton.bones)[np.isfinite(vectors).all(-1).any(axis=0)]
+    links = coo_array((np.ones(len(bones)), bones.T), (len(skeleton),) * 2)
+    piece = connected_components(links, directed=False)[1]
+    return np.isin(piece, piece[ever])
 
 
 def bone_vectors(found: Triangulated, skeleton: Skeleton, cameras: Sequence[Camera], lifted: Array,

@@ -134,11 +134,14 @@ def _sized(
     cameras: list[Camera], motions: list[Motion3D], known: bool, height_m: float | None, notes: Notes
 ) -> tuple[list[Camera], list[Motion3D]]:
     """With the first person as tall as told; a known rig has its own size, and what differs is told."""
-    from motion.bones import bone_lengths, measurable, stature
+    from motion.bones import bone_lengths, stature
 
-    if height_m is None or not motions or not measurable(motions[0].joints, skeleton(BODY)):
+    if height_m is None or not motions:
         return cameras, motions
     tall = stature(bone_lengths(motions[0].joints, motions[0].scores, skeleton(BODY)), skeleton(BODY))
+    if not np.isfinite(tall):
+        notes.warnings.append("--height was not used: the legs, trunk or head of person 1 are never seen")
+        return cameras, motions
     factor = height_m / tall
     if known:
         if abs(factor - 1) > TOLD_SIZE:

@@ -69,8 +69,11 @@ def bone_variation(motion: Motion3D) -> float:
     pairs = np.array([bones.index(f"{side}_{a}", f"{side}_{b}") for side in ("left", "right") for a, b in _LIMBS])
     ends = motion.joints[:, pairs].astype(np.float64)
     lengths = np.linalg.norm(ends[:, :, 0] - ends[:, :, 1], axis=-1)
+    lengths = lengths[:, np.isfinite(lengths).any(axis=0)]  # of limbs that are ever known
     lengths = lengths[np.isfinite(lengths).all(axis=1)]
-    return float((lengths.std(axis=0) / lengths.mean(axis=0)).mean()) if len(lengths) > 1 else float("nan")
+    if len(lengths) < 2 or not lengths.size:
+        return float("nan")
+    return float((lengths.std(axis=0) / lengths.mean(axis=0)).mean())
 
 
 def mean(values: Array) -> float:

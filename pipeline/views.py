@@ -103,7 +103,7 @@ class ViewsRun:
             joined = join(seen, self.rig, self.options)
         with self.ledger.timed("clean"):
             motions = clean(joined.motions, seen[0].clip.info.times, cutoff_hz=self.options.cutoff_hz, bones=False)
-        return replace(joined, motions=[_told(motion) for motion in motions])
+        return replace(joined, motions=motions)
 
     def _scene(self, joined: Joined) -> Scene:
         from pipeline.report import quality
@@ -149,14 +149,6 @@ class ViewsRun:
             for stage, seconds in view.ledger.timings.items():
                 self.ledger.timings[stage] = self.ledger.timings.get(stage, 0.0) + seconds
             self.ledger.device = view.ledger.device or self.ledger.device
-
-
-def _told(motion: Motion3D) -> Motion3D:
-    """Without the joints of which no view told anything at any time, as hands that a detector does not have."""
-    never = (motion.scores == 0).all(axis=0)
-    return (
-        replace(motion, joints=np.where(never[:, None], np.float32(np.nan), motion.joints)) if never.any() else motion
-    )
 
 
 def pack(joined: Joined) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,8 +12,22 @@ from pipeline.skeletons import skeleton
 
 H36M = skeleton("h36m-23")
 BLAZE = skeleton("blazepose-33")
+UNKNOWN = {  # joints that are known in no frame, as a detector without them or a frame that cuts them off leaves it
+    "a wrist": ("left_wrist",),
+    "hands": ("left_hand", "right_hand"),
+    "heels and toes": ("left_heel", "left_toe", "right_heel", "right_toe"),
+    "a leg": ("right_hip", "right_knee", "right_ankle", "right_heel", "right_toe"),
+    "a thorax": ("thorax",),
+}
 STEP, STANCE = 0.55, 0.6  # m per step; share of a leg's cycle on the ground
 SOLE = 0.02  # m from the ground to heel and toe joints
+
+
+def without(motion, names):
+    """The motion with these joints unknown in all frames, score 0."""
+    joints, scores, lost = motion.joints.copy(), motion.scores.copy(), H36M.index(*names)
+    joints[:, lost], scores[:, lost] = np.nan, 0
+    return replace(motion, joints=joints, scores=scores, root=joints[:, 0] if "pelvis" in names else motion.root)
 
 
 def unit(v):

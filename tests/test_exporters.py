@@ -187,6 +187,23 @@ def test_unwritable(tmp_path, format):
         exporter(format).write(random_scene(), tmp_path / "file" / "poses")
 
 
+@pytest.mark.parametrize("format", EXPORTERS)
+def test_joints_that_are_never_known_are_written_as_unknown(tmp_path, format):
+    """As a person of whom a camera sees no hands and one leg only."""
+    scene, names = random_scene(), skeleton("h36m-23").joints
+    lost = [k for k, name in enumerate(names) if "hand" in name or name in ("right_knee", "right_ankle", "right_toe")]
+    joints = scene.people[0].joints.copy()
+    joints[:, lost] = np.nan
+    scene = replace(scene, people=[person(1, 0, joints), scene.people[1]])
+    exporter(format).write(scene, tmp_path / "poses")
+    if format == "npz":
+        np.testing.assert_array_equal(npz.read(tmp_path / "poses")["joints_world_m"][0, :12], joints)
+        return
+    rows = list(csv.DictReader((tmp_path / "poses").open(encoding="utf-8")))
+    blank = {row["joint"] for row in rows if row["x_m"] == row["y_m"] == row["z_m"] == "" and row["score"] == "0.000"}
+    assert blank == {names[k] for k in lost} and len(rows) == 23 * (12 + 15)
+
+
 def test_unknown_format():
     with pytest.raises(UsageError, match="npz"):
         exporter("bvh2")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import people
 import pytest
 
 from motion.beside import beside
@@ -34,6 +35,17 @@ def test_the_floor_tells_how_tall_and_how_far(scale):
     away = np.linalg.norm(found.joints - truth.joints[0], axis=-1)
     assert np.median(away) < 0.12 + 0.6 * abs(scale - 1)
     assert abs(np.percentile(found.joints[..., 2].min(1), 20)) < 0.06
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unknown", people.UNKNOWN.values(), ids=people.UNKNOWN)
+def test_joints_that_are_never_known_are_not_needed(unknown):
+    motion, track, camera, truth = seen()
+    found = beside(people.without(motion, unknown), track, camera, truth.times).joints
+    lost = people.H36M.index(*unknown)
+    assert np.isnan(found[:, lost]).all()
+    away = np.linalg.norm(np.delete(found - truth.joints[0], lost, axis=1), axis=-1)
+    assert np.median(away) < 0.15
 
 
 def test_an_empty_motion_is_nowhere():

@@ -13,10 +13,12 @@ from motion.clean import clean
 from motion.feet import hold_feet
 from motion.filters import lowpass
 from motion.gaps import fill
+from motion.stance import feet_of
 from pipeline.errors import UsageError
 from pipeline.results import Motion3D
 
 TIMES = np.arange(150) / 30
+FEET = feet_of(people.H36M, np.zeros((1, 23, 3)))
 
 
 def world(joints, contacts=None, scores=None):
@@ -118,10 +120,10 @@ def test_a_joint_that_is_lost_for_a_while_changes_nothing_else(lost):
     holed = before.copy()
     holed[40:60, people.H36M.joints.index(lost)] = np.nan
     whole, out = (clean([world(j, contacts)], TIMES[:90])[0].joints for j in (before, holed))
-    further = {"left_hand": ["left_hand"], "right_ankle": ["right_ankle", "right_heel", "right_toe"]}[lost]
-    others = [k for k, name in enumerate(people.H36M.joints) if name not in further]
-    assert np.isnan(out[40:60, people.H36M.index(*further)]).all() and np.isfinite(out[:, others]).all()
-    far = [k for k in others if people.H36M.joints[k] not in ("left_wrist", "right_knee", "right_hip")]
+    others = [k for k, name in enumerate(people.H36M.joints) if name != lost]
+    assert np.isnan(out[40:60, people.H36M.index(lost)]).all() and np.isfinite(out[:, others]).all()
+    beside = ("left_wrist", "right_knee", "right_hip", "right_heel", "right_toe")
+    far = [k for k in others if people.H36M.joints[k] not in beside]
     np.testing.assert_allclose(out[:, far], whole[:, far], atol=0.008)
     stands = contacts[:, :2] > 0.5
     np.testing.assert_allclose(out[:, 17:19][stands], whole[:, 17:19][stands], atol=2e-4)
@@ -183,7 +185,7 @@ def test_a_foot_that_sinks_does_not_jump():
     depth = np.linspace(0, 0.3, len(TIMES))
     sinking = joints - depth[:, None, None] * [0, 0, 1]
     lengths = bone_lengths(joints, np.ones(joints.shape[:2]), people.H36M)
-    out = hold_feet(sinking, np.zeros((len(TIMES), 4)), TIMES, lengths, people.H36M)
+    out = hold_feet(sinking, np.zeros((len(TIMES), 4)), TIMES, lengths, people.H36M, FEET)
     lowest = out[:, 17:21, 2].min(1)
     assert np.abs(np.diff(lowest)).max() < 0.01
     assert np.abs(lowest[depth < 0.09]).max() < 0.03
@@ -200,7 +202,7 @@ def test_a_moment_of_doubt_does_not_replant_a_foot(lifted):
     seen[doubt, feet, 2] += lifted
     contact = np.where(doubt[:, None], 0.0, np.ones(4))
     lengths = bone_lengths(joints, np.ones(joints.shape[:2]), people.H36M)
-    out = hold_feet(seen, contact, TIMES, lengths, people.H36M)[:, feet]
+    out = hold_feet(seen, contact, TIMES, lengths, people.H36M, FEET)[:, feet]
     hop = np.linalg.norm(np.diff(out, axis=0), axis=-1).max()
     assert hop < 0.001 if not lifted else hop > 0.01
 
@@ -242,10 +244,44 @@ def test_wrong_options():
         clean([], TIMES, cutoff_hz=-1)
 
 
-@pytest.mark.parametrize("lost", ["everything", "one bone"])
-def test_a_person_without_a_pose_stays_unknown(lost):
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bones", [True, False])
+@pytest.mark.parametrize("feet", [True, False])
+@pytest.mark.parametrize("unknown", [*people.UNKNOWN.values(), ("pelvis",)], ids=[*people.UNKNOWN, "a pelvis"])
+def test_joints_that_are_never_known_stay_so_and_change_little_else(unknown, feet, bones):
+    joints, contacts = walk(TIMES[:90])
+    motion = world(noisy(joints, TIMES[:90], 0.01), contacts)
+    motions = [motion, people.without(motion, unknown)]
+    whole, out = clean(motions, TIMES, feet=feet, bones=bones)
+    lost = people.H36M.index(*unknown)
+    rest = np.setdiff1d(np.arange(23), lost)
+    assert np.isnan(out.joints[:, lost]).all() and not out.scores[:, lost].any()
+    assert np.isfinite(out.joints[:, rest]).all() and (out.scores[:, rest] > 0).all()
+    away = np.linalg.norm(out.joints - whole.joints, axis=-1)[:, rest]
+    assert away.max() < 1e-5 if not bones else away.mean() < 0.005
+    for parent, child in people.H36M.bones if bones else ():
+        if {parent, child} <= set(rest):
+            assert np.ptp(np.linalg.norm(out.joints[:, child] - out.joints[:, parent], axis=-1)) < 1e-5
+
+
+@pytest.mark.filterwarnings("error")
+def test_without_heels_and_toes_ankles_stand():
+    joints, contacts = walk()
+    before = people.without(world(noisy(joints, TIMES, 0.01)), people.UNKNOWN["heels and toes"])
+    after = clean([before], TIMES)[0].joints
+    ankles, stands = people.H36M.index("left_ankle", "right_ankle"), contacts[:, ::2] > 0.5
+    stands = stands[1:] & stands[:-1]
+    sliding = [
+        np.linalg.norm(np.diff(j[:, ankles, :2], axis=0), axis=-1)[stands].mean() for j in (before.joints, after)
+    ]
+    assert sliding[1] < 0.6 * sliding[0]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bones", [True, False])
+def test_a_person_without_a_pose_stays_unknown(bones):
     joints = walk()[0]
-    joints[:, people.H36M.joints.index("left_wrist") if lost == "one bone" else slice(None)] = np.nan
-    broken, whole = clean([world(joints), world(walk()[0])], TIMES)
+    motions = [world(np.full_like(joints, np.nan)), world(joints)]
+    broken, whole = clean(motions, TIMES, bones=bones)
     assert np.isnan(broken.joints).all() and np.isnan(broken.root).all() and not broken.scores.any()
     assert np.isfinite(whole.joints).all()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import people
 import pytest
 
 from motion.settle import settle
@@ -39,6 +40,40 @@ def test_without_contacts_slow_low_feet_are_taken():
     motions, camera, times = measured("walk")
     pose, _ = settle([replace(motion, contacts=None) for motion in motions], times)
     assert pose[2, 3] == pytest.approx(camera.camera_to_world[2, 3], abs=0.08)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("contacts", [True, False])
+@pytest.mark.parametrize("unknown", [*people.UNKNOWN.values(), ("pelvis",)], ids=[*people.UNKNOWN, "a pelvis"])
+def test_joints_that_are_never_known_are_not_needed(unknown, contacts):
+    motions, camera, times = measured("walk")
+    if not contacts:
+        motions = [replace(motion, contacts=None) for motion in motions]
+    pose, about = settle([people.without(motion, unknown) for motion in motions], times)
+    assert about["floor"] == "feet" and about["stances"] > 3
+    assert np.degrees(np.arccos(pose[2, :3] @ camera.camera_to_world[2, :3])) < 2.5
+    assert pose[2, 3] == pytest.approx(camera.camera_to_world[2, 3], abs=0.08)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unknown", ["feet", "everything"])
+def test_who_has_no_feet_tells_no_floor(unknown):
+    motions, camera, times = measured("walk")
+    feet = [name for name in people.H36M.joints if name.endswith(("ankle", "heel", "toe"))]
+    lost = feet if unknown == "feet" else people.H36M.joints
+    pose, about = settle([people.without(motion, lost) for motion in motions], times)
+    assert about["floor"] == "guess" and about["stances"] == 0 and about["up"] == "prior"
+    if unknown == "feet":  # which way is up the trunk tells still
+        assert np.degrees(np.arccos(pose[2, :3] @ camera.camera_to_world[2, :3])) < 10
+
+
+@pytest.mark.filterwarnings("error")
+def test_who_was_never_seen_to_stand_is_above_the_lowest_feet():
+    motions, camera, times = measured("walk")
+    runs = replace(people.without(motions[0], people.UNKNOWN["a leg"]), contacts=np.zeros((len(times), 4), np.float32))
+    pose, about = settle([runs], times)
+    assert about["floor"] == "lowest"
+    assert pose[2, 3] == pytest.approx(camera.camera_to_world[2, 3], abs=0.15)
 
 
 def test_nobody_leaves_a_level_camera():

@@ -1,5 +1,7 @@
 """From keypoints of known cameras to whole motion: smooth, constant bones, every joint of every frame."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from several_views import SKELETON, drifting, ring, seen, walker
@@ -74,6 +76,37 @@ def test_a_lifter_without_hands_and_feet_carries_frames_that_one_view_sees(unkno
     assert np.isfinite(motion.points[35:]).all() and motion.completed[35:].all() and (motion.scores[35:] > 0).all()
     local = [p - p[:, :1] for p in (motion.points[35:, :17], TRUE[35:, :17])]
     assert np.linalg.norm(local[0] - local[1], axis=-1).mean() < 0.08
+
+
+LEG = ("right_hip", "right_knee", "right_ankle", "right_heel", "right_toe")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unknown", [("right_hand",), ("left_hand", "right_hand"), LEG, ("pelvis",)])
+def test_joints_of_which_nobody_tells_are_unknown_and_pull_nothing(unknown):
+    cameras = ring(3)
+    found = converted(triangulate(cameras, *seen(cameras, POINTS, 1.0)), blazepose_to_h36m)
+    points, lost = found.points.copy(), H36M.index(*unknown)
+    points[:, lost] = np.nan
+    whole, part = (complete(f, TIMES, H36M) for f in (found, replace(found, points=points)))
+    assert np.isnan(part.points[:, lost]).all() and not part.scores[:, lost].any() and not part.completed.any()
+    rest = np.setdiff1d(np.arange(23), lost)
+    assert (part.scores[:, rest] > 0).all()
+    assert np.linalg.norm((part.points - whole.points)[:, rest], axis=-1).max() < 0.01
+
+
+def test_a_lift_tells_of_a_joint_only_where_it_hangs_on_something_known():
+    cameras = ring(3)
+    found = converted(triangulate(cameras, *seen(cameras, POINTS)), blazepose_to_h36m)
+    points, poses = found.points.copy(), lifted(cameras)
+    points[:, H36M.index("left_elbow", "left_wrist", "left_hand")] = np.nan
+    scores = np.ones(poses.shape[:3])
+    scores[..., H36M.index("left_elbow")] = 0  # nobody tells of the elbow, so the hand may be anywhere
+    part = complete(replace(found, points=points), TIMES, H36M, cameras, poses, scores)
+    assert np.isnan(part.points[:, H36M.index("left_elbow", "left_wrist", "left_hand")]).all()
+    scores[..., H36M.index("left_elbow")] = 1
+    whole = complete(replace(found, points=points), TIMES, H36M, cameras, poses, scores)
+    assert np.isfinite(whole.points).all()
 
 
 def test_nobody_is_where_nobody_is_seen_and_gaps_within_are_filled():

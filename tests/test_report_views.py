@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import people
 import pytest
 from filmed_views import ring, studio, unseen, views_scene, without
 
@@ -132,6 +133,16 @@ def test_bones_that_change_their_length_are_told(scene):
     grown = replace(scene.people[0], joints=joints[:, :1] + swell * (joints - joints[:, :1]))
     assert bone_variation(grown) == pytest.approx(0.3 * np.std(np.sin(np.arange(12))), rel=0.05)
     assert "person 1: bones change their length" in told(replace(scene, people=[grown, scene.people[1]]))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unknown", [*people.UNKNOWN.values(), ("pelvis",), people.H36M.joints])
+def test_joints_that_are_never_known_do_not_matter(scene, unknown, tmp_path):
+    part = replace(scene, people=[people.without(scene.people[0], unknown), scene.people[1]])
+    assert "bones" not in told(part) and "does not fit" not in told(part)
+    if len(unknown) < 23:
+        assert bone_variation(part.people[0]) == pytest.approx(bone_variation(scene.people[0]), abs=0.003)
+    write_report(measured(part), tmp_path / "report.json")
 
 
 def test_warnings_of_the_other_files_are_passed_on(scene):

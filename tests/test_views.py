@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import people
 import pytest
 from views_on_disk import write
 
@@ -12,12 +13,15 @@ import videopose
 from exporters import npz
 from multiview.rig import read_rig
 from pipeline.errors import InputError, NobodyError, UsageError
+from pipeline.joining import _sized
 from pipeline.options import Options
 from pipeline.runner import Runner
 from pipeline.skeletons import skeleton
+from pipeline.view_cameras import Notes
 from studio.cameras import moving, shaken
 from training.metrics import p_mpjpe
 
+TIMES = np.arange(30) / 30
 LIMBS = [f"{s}_{p}" for p in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for s in ("left", "right")]
 
 
@@ -155,6 +159,17 @@ def test_a_picture_that_freezes_is_left_out(disk, tmp_path):
     scene = run(disk, tmp_path / "out", cameras=disk.rig, keypoints=tmp_path / "keypoints")
     assert any("cam_02 stands still" in text for text in scene.provenance["warnings"])
     assert max(errors_mm(scene, disk.truth)) < 30
+
+
+def test_a_height_that_nobody_can_be_measured_by_is_told():
+    whole = people.observe(people.walker(lambda t: np.stack([t, 4 + 0 * t], -1), TIMES)[0], people.look(), TIMES)[0]
+    headless, notes = people.without(whole, ("head_top",)), Notes()
+    _, motions = _sized([people.look()], [headless], False, 1.8, notes)
+    assert motions == [headless] and "--height was not used" in notes.warnings[0]
+    _, motions = _sized([people.look()], [people.without(whole, people.UNKNOWN["a leg"])], False, 1.8, Notes())
+    _, all_known = _sized([people.look()], [whole], False, 1.8, Notes())
+    known = np.isfinite(motions[0].joints)
+    np.testing.assert_allclose(motions[0].joints[known], all_known[0].joints[known], rtol=1e-5)
 
 
 def test_a_given_height_sizes_unknown_cameras(disk, tmp_path):

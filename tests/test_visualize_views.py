@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import av
 import numpy as np
+import people
 import pytest
 from filmed import Pictures, near
 from filmed_views import blank, ring, studio, views_scene, without
@@ -112,6 +113,15 @@ def test_each_view_shows_the_frame_of_the_scenes_time(scene):
 def test_somebody_whom_a_view_never_saw(scene):
     frame = drawn(without(scene, 3))[4]
     assert near(places(scene)[3].of(frame), (255, 255, 255), 60) > 10  # the 3D is projected into it all the same
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unknown", [*people.UNKNOWN.values(), ("pelvis",)])
+def test_joints_that_are_never_known_are_left_out(scene, unknown):
+    part = replace(scene, people=[people.without(scene.people[0], unknown), scene.people[1]])
+    whole, found = drawn(scene)[6], drawn(part)[6]
+    changed = (np.abs(whole.astype(int) - found) > 30).any(-1).sum()
+    assert 0 < changed < 0.03 * found.shape[0] * found.shape[1]
 
 
 def test_clips_must_be_as_many_as_views(scene):
