@@ -8,6 +8,7 @@ others is left out. A view that no trusted chain of pairs joins to the first is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -58,7 +59,8 @@ def synchronise(
     """
     known = [None] * len(times) if cameras is None else [_still(camera) for camera in cameras]
     sides = [_side(*view) for view in zip(motions, tracks, times, known, strict=True)]
-    found = [relate(i, j, sides[i], sides[j]) for i, j in combinations(range(len(sides)), 2)]
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda i, j: relate(i, j, sides[i], sides[j]), *np.array(np.triu_indices(len(sides), 1)).tolist()))
     heard = _heard(sound or [None] * len(sides))
     relations = _consistent([_with_sound(one, heard.get((one.first, one.second))) for one in found], len(sides))
     offset, rate = _solve(relations, len(sides))
