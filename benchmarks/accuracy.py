@@ -31,6 +31,7 @@ from motion.place import placement
 from pipeline.choices import lifter_class
 from pipeline.measures import jitter
 from pipeline.options import Options
+from pipeline.projection import to_camera
 from pipeline.results import Array, Camera, Motion3D, Scene, Track2D
 from pipeline.runner import Runner
 from pipeline.skeletons import skeleton
@@ -158,7 +159,7 @@ def _lift(lifter: Any, pixels: Array, fps: float = 30.0) -> tuple[Motion3D, Trac
 def _finished(motion: Motion3D, track: Track2D, times: Array) -> Array:
     """(T,K,3) m in the camera's axes, as the end of a run has it."""
     placed = placement([motion], [track], SCORE_CAMERA, times)
-    return _in_camera(clean(placed.motions, times)[0].joints, placed.camera.world_to_camera)
+    return to_camera(placed.camera, clean(placed.motions, times)[0].joints)
 
 
 def rates(data: Path, lifter: Any) -> None:
@@ -211,10 +212,10 @@ def studio(data: Path, scratch: Path) -> None:
 
 def _against_truth(result: Scene, truth: Truth) -> str:
     """Share of all actors' frames in which the person who is that actor is there, and the errors over those."""
-    true = np.stack([_in_camera(truth.joints[:, t], c.world_to_camera) for t, c in enumerate(truth.cameras[0])], axis=1)
+    true = np.stack([to_camera(c, truth.joints[:, t]) for t, c in enumerate(truth.cameras[0])], axis=1)
     ours = np.full((len(result.people), *true.shape[1:]), np.nan)
     for row, motion in zip(ours, result.people, strict=True):
-        row[motion.frames] = _in_camera(motion.joints, result.camera.world_to_camera)
+        row[motion.frames] = to_camera(result.camera, motion.joints)
     rays = [joints[:, :, 0, :2] / joints[:, :, 0, 2:] for joints in (ours, true)]
     apart = np.nanmean(np.linalg.norm(rays[0][:, None] - rays[1][None], axis=-1), axis=2)
     rows, there = [], 0
@@ -224,10 +225,6 @@ def _against_truth(result: Scene, truth: Truth) -> str:
         rows.append(_figures(ours[person][known, :17], true[actor][known, :17], truth.times[known]))
     means = " | ".join(f"{value:.1f}" for value in np.mean(rows, axis=0))
     return f"{there / true[..., 0, 0].size:.1%} | {means}"
-
-
-def _in_camera(joints: Array, to_camera: Array) -> Array:
-    return joints @ to_camera[:3, :3].T + to_camera[:3, 3]
 
 
 def _figures(ours: Array, true: Array, times: Array) -> list[float]:

@@ -20,10 +20,10 @@ from scipy.spatial.transform import Rotation
 from multiview.board_files import read_board
 from multiview.boards import Board, Found, find, sharp
 from multiview.calibrate import calibrate
-from multiview.cameras import centre
 from multiview.intrinsics import Intrinsics, fit_lens
 from pipeline.clip import open_clip
 from pipeline.errors import InputError
+from pipeline.projection import centre
 from pipeline.results import Array, Camera
 from pipeline.sources import natural
 from studio.boards import pictures, waved

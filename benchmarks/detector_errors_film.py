@@ -15,11 +15,12 @@ import numpy as np
 
 from pipeline.clip import open_clip
 from pipeline.files import atomic
+from pipeline.projection import project, rays, to_camera
 from pipeline.results import Array, Camera, Track2D
 from pipeline.skeletons import skeleton, to_lift
 from studio.backdrop import Surroundings
 from studio.body import Body, Proportions, build_body
-from studio.cameras import look_at, project, still
+from studio.cameras import look_at, still
 from studio.mocap import Recording, Replay
 from studio.motions import Motion
 from studio.stage import Actor, StudioScene
@@ -163,16 +164,15 @@ def compare(scene: StudioScene, tracks: Sequence[Track2D]) -> Sample | None:
             frames = track.frames[free]
             found[frames] = both[free, :, :2]
             scores[frames] = np.nan_to_num(both[free, :, 2])
-    pose = camera.world_to_camera
-    joints = truth.points[0] @ pose[:3, :3].T + pose[:3, 3]
-    rays = (found - camera.matrix[:2, 2]) / camera.matrix[[0, 1], [0, 1]]
-    scores = np.where(np.isfinite(rays).all(-1), scores, 0.0)
-    there = np.flatnonzero(np.isfinite(rays).any((1, 2)))
+    joints = to_camera(camera, truth.points[0])
+    flat = rays(camera, found)
+    scores = np.where(np.isfinite(flat).all(-1), scores, 0.0)
+    there = np.flatnonzero(np.isfinite(flat).any((1, 2)))
     if not len(there):
         return None
     seen = slice(there[0], there[-1] + 1)
     joints = joints * _standard(truth.joints[0])
-    return Sample(joints[seen], rays[seen], scores[seen])
+    return Sample(joints[seen], flat[seen], scores[seen])
 
 
 def _standard(joints: Array) -> float:

@@ -17,10 +17,10 @@ import numpy as np
 
 from benchmarks.accuracy import balance_error, read_trc
 from detectors.openpose import folder_of, read_folder
-from multiview.cameras import project, rays
 from multiview.rig import read_rig
 from multiview.rig_fit import CROPS, fit_rig
 from pipeline.options import Options
+from pipeline.projection import project, rays
 from pipeline.results import Array, Camera
 from pipeline.runner import Runner
 

@@ -27,11 +27,11 @@ from detectors.openpose import OpenPose
 from lifters.videopose3d import VideoPose3D
 from motion.camera import default_camera
 from multiview.associate import associate
-from multiview.cameras import project
 from multiview.known import reconstruct
 from multiview.people import gather
 from multiview.triangulate import triangulate
 from pipeline.clip import open_clip
+from pipeline.projection import project
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import blazepose_to_h36m, skeleton
 from studio.cameras import look_at

@@ -17,10 +17,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from multiview.associate import associate
-from multiview.cameras import to_camera
 from multiview.complete import NothingSeen
 from multiview.known import reconstruct
 from multiview.people import gather
+from pipeline.projection import to_camera
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import blazepose_to_h36m, skeleton
 from studio.scenes import build

@@ -48,6 +48,7 @@ from typing import IO
 import numpy as np
 
 from pipeline.files import atomic
+from pipeline.projection import during, to_camera
 from pipeline.results import Array, Camera, Motion3D, Scene, Track2D, View
 from pipeline.skeletons import skeleton
 
@@ -206,11 +207,7 @@ def _in_camera(people: Sequence[Motion3D], camera: Camera, frames: int, shape: t
 
     def row(person: Motion3D) -> Array:
         out = np.full((frames, *shape), np.float32(np.nan))
-        to_camera = camera.world_to_camera
-        if to_camera.ndim == 3:
-            to_camera = to_camera[person.frames]
-        rotation, shift = to_camera[..., :3, :3], to_camera[..., None, :3, 3]
-        out[person.frames] = person.joints @ np.swapaxes(rotation, -1, -2) + shift
+        out[person.frames] = to_camera(during(camera, person.frames), person.joints)
         return out
 
     return Rows(map(row, people), (len(people),), (frames, *shape), np.dtype(np.float32))

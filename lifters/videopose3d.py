@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lifters.normalise import JOINTS, RATE, normalise
 from lifters.resample import from_grid, grid, to_grid
 from pipeline.errors import InputError, MissingError
+from pipeline.projection import rays
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton, to_lift
 
@@ -150,18 +151,7 @@ def rays_and_scores(track: Track2D, camera: Camera) -> tuple[Array, Array]:
     """(T,26,2) directions with z = 1, and (T,26), 0 where a joint is missing."""
     both = to_lift(np.concatenate([track.keypoints, track.scores[..., None]], axis=-1).astype(float), track.skeleton)
     scores = np.where(np.isfinite(both).all(-1), np.clip(both[..., 2], 0.0, 1.0), 0.0)
-    return _rays(np.where(scores[..., None] > 0, both[..., :2], 0.0), camera), scores
-
-
-def _rays(points: Array, camera: Camera) -> Array:
-    """Pixels (T,J,2) -> directions (T,J,2) with z = 1, lens distortion taken out."""
-    if np.any(camera.distortion):
-        import cv2
-
-        flat = np.ascontiguousarray(points.reshape(-1, 1, 2))
-        return cv2.undistortPoints(flat, camera.matrix, np.asarray(camera.distortion, float)).reshape(points.shape)
-    homogeneous = np.concatenate([points, np.ones_like(points[..., :1])], axis=-1)
-    return (homogeneous @ np.linalg.inv(camera.matrix).T)[..., :2]
+    return rays(camera, np.where(scores[..., None] > 0, both[..., :2], 0.0)), scores
 
 
 def _scores(scores: Array) -> NDArray[np.float32]:

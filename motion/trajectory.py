@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from motion.chain import CLOSEST_S, Chain
+from pipeline.projection import rays
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton
 
@@ -57,19 +57,13 @@ def sight(motion: Motion3D, track: Track2D, camera: Camera) -> Sight:
     names = skeleton(track.skeleton).joints
     pairs = [(k, names.index(name)) for k, name in enumerate(skeleton(motion.skeleton).joints) if name in names]
     into, source = (list(column) for column in zip(*pairs, strict=True))
-    rays = np.zeros((*motion.joints.shape[:2], 2))
+    directions = np.zeros((*motion.joints.shape[:2], 2))
     weights = np.zeros(motion.joints.shape[:2])
     pixels = track.keypoints[:, source].astype(float)
     known = np.isfinite(pixels).all(-1) & np.isfinite(motion.joints[:, into]).all(-1)
-    rays[:, into] = undistort(np.nan_to_num(pixels), camera)
+    directions[:, into] = rays(camera, np.nan_to_num(pixels))
     weights[:, into] = np.where(known, track.scores[:, source], 0.0)
-    return Sight(rays, weights, PIXEL_SHARE * max(camera.size) / camera.matrix[0, 0])
-
-
-def undistort(pixels: Array, camera: Camera) -> Array:
-    """(...,2) px -> (...,2) on the plane at depth 1."""
-    flat = np.ascontiguousarray(pixels.reshape(-1, 1, 2), float)
-    return cv2.undistortPoints(flat, camera.matrix, camera.distortion).reshape(pixels.shape)
+    return Sight(directions, weights, PIXEL_SHARE * max(camera.size) / camera.matrix[0, 0])
 
 
 def solve_path(

@@ -18,9 +18,9 @@ from itertools import combinations
 
 import numpy as np
 
-from multiview.cameras import centre
 from multiview.identities import follow
 from multiview.sides import ray_distance, world_rays
+from pipeline.projection import centre
 from pipeline.results import Array, Camera, Track2D
 from pipeline.skeletons import skeleton
 

@@ -11,10 +11,10 @@ from scipy.spatial.transform import Rotation
 
 from multiview.boards import Board, Found
 from multiview.bundle import Adjusted, Boards, Observations, adjust
-from multiview.cameras import project
 from multiview.intrinsics import spread_out
 from multiview.relative import Relative, Sighting, relative, sighting
 from pipeline.errors import InputError
+from pipeline.projection import project
 from pipeline.results import Array, Camera
 
 FACE_UP = np.diag([1.0, -1.0, -1.0, 1.0])  # from a board's axes (z into it) to those of the world (Z out of it)

@@ -9,7 +9,8 @@ import numpy as np
 
 from multiview.complete import Completed, complete, converted
 from multiview.sides import put_right
-from multiview.triangulate import THRESHOLD_PX, Triangulated, during, triangulate
+from multiview.triangulate import THRESHOLD_PX, Triangulated, triangulate
+from pipeline.projection import during
 from pipeline.results import Array, Camera
 from pipeline.skeletons import Skeleton
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from multiview.cameras import rays
 from multiview.people_terms import Sightings, State, local
+from pipeline.projection import rays
 from pipeline.results import Array, Camera
 from pipeline.skeletons import skeleton, to_lift
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from multiview.boards import Board, Found
-from multiview.cameras import rays
+from pipeline.projection import rays
 from pipeline.results import Array, Camera
 
 _RIVAL = 3.0  # the second pose of a flat board is kept while its error is below that many times the first's

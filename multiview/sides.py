@@ -13,7 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
-from multiview.cameras import centre, rays
+from pipeline.projection import centre, rays
 from pipeline.results import Array, Camera
 
 NEAR_M = 0.08  # rays that pass each other farther apart do not belong together

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiview.cameras import centre, rays, to_pixels
+from pipeline.projection import centre, rays, to_pixels
 from pipeline.results import Array, Camera
 
 _STEP = 1e-5  # of the finite difference of the distortion, in units of x/z

@@ -59,8 +59,9 @@ def synchronise(
     """
     known = [None] * len(times) if cameras is None else [_still(camera) for camera in cameras]
     sides = [_side(*view) for view in zip(motions, tracks, times, known, strict=True)]
+    pairs = list(combinations(range(len(sides)), 2))
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(lambda i, j: relate(i, j, sides[i], sides[j]), *np.array(np.triu_indices(len(sides), 1)).tolist()))
+        found = list(pool.map(lambda pair: relate(*pair, *(sides[v] for v in pair)), pairs))
     heard = _heard(sound or [None] * len(sides))
     relations = _consistent([_with_sound(one, heard.get((one.first, one.second))) for one in found], len(sides))
     offset, rate = _solve(relations, len(sides))

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from multiview.cameras import rays
 from multiview.clock import keypoints_at
+from pipeline.projection import rays
 from pipeline.results import Array, Camera, Track2D
 from pipeline.skeletons import skeleton
 

@@ -11,12 +11,13 @@ point (Huber 1964; Hartley and Zisserman, chapter 12).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from multiview.sights import Sights, sights
+from pipeline.projection import during
 from pipeline.results import Array, Camera
 
 THRESHOLD_PX = 15.0  # mean error of views that agree, in a picture whose shorter side is 1080 px
@@ -73,12 +74,6 @@ def triangulate(
     return Triangulated(
         **{n: np.concatenate([p[n] for p in parts], axis=axis.get(n, 0)) for n in Triangulated.__dataclass_fields__}
     )
-
-
-def during(camera: Camera, frames: slice | Array) -> Camera:
-    """The camera at some of the times."""
-    pose = np.asarray(camera.camera_to_world)
-    return camera if pose.ndim == 2 or len(pose) == 1 else replace(camera, camera_to_world=pose[frames])
 
 
 def _triangulate(

@@ -13,9 +13,9 @@ import numpy as np
 
 from multiview.boards import Board
 from multiview.calibrate import Calibration
-from multiview.cameras import centre
 from multiview.intrinsics import Intrinsics
 from pipeline.files import atomic
+from pipeline.projection import centre
 from visualize.rig_picture import draw_rig
 
 _ROUGH_PX = 1.0  # a camera that fits worse is worth a warning

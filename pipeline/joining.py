@@ -196,14 +196,10 @@ def _moved(motion: Motion3D, change: Array, frame: str) -> Motion3D:
 def _beside(number: int, person: SeenPerson, cameras: list[Camera], times: Array, floor: float) -> Motion3D | None:
     """Somebody whom only one view saw, by that view's lift; None where it moves or sees too little."""
     from motion.beside import beside
-    from multiview.cameras import rays
     from multiview.people import as_motion, as_track
 
     view = int(person.seen.sum(axis=1).argmax())
     camera, track = cameras[view], as_track(person, view, number)
     if np.ndim(camera.camera_to_world) != 2:
         return None
-    focal, middle = np.diag(camera.matrix)[:2], camera.matrix[:2, 2]
-    straight = (rays(camera, track.keypoints) * focal + middle).astype(np.float32)
-    pinhole = replace(camera, distortion=np.zeros(5), fisheye=False)
-    return beside(as_motion(person, view, number), replace(track, keypoints=straight), pinhole, times, floor)
+    return beside(as_motion(person, view, number), track, camera, times, floor)

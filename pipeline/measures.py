@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
+from pipeline.projection import during, project
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton
 
@@ -33,14 +32,10 @@ def reprojection_errors(motion: Motion3D, track: Track2D, camera: Camera) -> Arr
 
     NaN where a joint was not found for sure, or is behind the camera.
     """
-    from multiview.cameras import project  # needs OpenCV, without which the doctor still reads this file
-
     names = shared_joints(motion, track)
     frames, rows, of_track = np.intersect1d(motion.frames, track.frames, assume_unique=True, return_indices=True)
-    if camera.camera_to_world.ndim == 3:
-        camera = dataclasses.replace(camera, camera_to_world=camera.camera_to_world[frames])
     there, here = skeleton(motion.skeleton).index(*names), skeleton(track.skeleton).index(*names)
-    pixels, _ = project(camera, motion.joints[rows][:, there])
+    pixels, _ = project(during(camera, frames), motion.joints[rows][:, there])
     error = np.linalg.norm(pixels - track.keypoints[of_track][:, here], axis=-1)
     return np.where(track.scores[of_track][:, here] > SURE, error, np.nan)
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pipeline.projection import project
 from pipeline.results import Camera
-from studio.cameras import project, ray_grid
+from studio.cameras import ray_grid
 from studio.rotations import Array
 from studio.shapes import FAR, Box, box_depth
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.interpolate import RectBivariateSpline
 
 from multiview.boards import Board, charuco_board
-from multiview.cameras import rays
+from pipeline.projection import rays
 from pipeline.results import Array, Camera
 
 _GROUND, _FINE = 96, 2  # grey level behind the board; rays each way per pixel

@@ -9,10 +9,12 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from pipeline.projection import rays, to_pixels
 from pipeline.results import Camera
 from studio.rotations import Array
 
 CameraPath = Callable[[float], Camera]  # time s -> the camera at that moment
+_ASTRAY_PX = 0.1  # a ray that comes back so far from its pixel is none
 
 
 def look_at(
@@ -91,31 +93,6 @@ def shaken(path: CameraPath, amount: float = 0.006, seed: int = 0) -> CameraPath
     return at
 
 
-def project(camera: Camera, points: Array) -> tuple[Array, Array]:
-    """World points (...,3) m to pixels (...,2) and depths (...,) m, with the camera's distortion.
-
-    The same model as `cv2.projectPoints`. Points that are not in front of the camera give NaN pixels.
-    """
-    pose = camera.world_to_camera
-    local = np.asarray(points, dtype=np.float64) @ pose[:3, :3].T + pose[:3, 3]
-    depth = local[..., 2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        flat = np.where(depth[..., None] > 1e-6, local[..., :2] / depth[..., None], np.nan)
-    return to_pixels(camera, flat), depth
-
-
-def to_pixels(camera: Camera, flat: Array) -> Array:
-    """Directions (...,2) = (x/z, y/z) to pixels (...,2)."""
-    k1, k2, p1, p2, k3 = camera.distortion
-    x, y = flat[..., 0], flat[..., 1]
-    r = x * x + y * y
-    radial = 1 + r * (k1 + r * (k2 + r * k3))
-    bent_x = x * radial + 2 * p1 * x * y + p2 * (r + 2 * x * x)
-    bent_y = y * radial + p1 * (r + 2 * y * y) + 2 * p2 * x * y
-    (fx, _, cx), (_, fy, cy) = camera.matrix[0], camera.matrix[1]
-    return np.stack([fx * bent_x + cx, fy * bent_y + cy], axis=-1)
-
-
 def ray_grid(camera: Camera) -> tuple[Array, Array]:
     """(H,W) float32 each, not to be written to: x/z and y/z of the ray through every pixel's centre.
 
@@ -127,29 +104,10 @@ def ray_grid(camera: Camera) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=4)
 def _ray_grid(matrix: bytes, distortion: bytes, size: tuple[int, int]) -> tuple[Array, Array]:
-    (fx, _, cx), (_, fy, cy) = np.frombuffer(matrix).reshape(3, 3)[:2]
-    u, v = np.meshgrid((np.arange(size[0]) - cx) / fx, (np.arange(size[1]) - cy) / fy)
-    bend = np.frombuffer(distortion)
-    if np.any(bend):
-        u, v = _straightened(u, v, bend)
-    return u.astype(np.float32), v.astype(np.float32)
-
-
-def _straightened(u: Array, v: Array, distortion: Array, rounds: int = 25) -> tuple[Array, Array]:
-    """Undo the distortion by fixed-point iteration: divide by the radial factor at the last guess."""
-    k1, k2, p1, p2, k3 = distortion
-    x, y = u, v
-    for _ in range(rounds):
-        r = x * x + y * y
-        radial = 1 + r * (k1 + r * (k2 + r * k3))
-        before = x
-        x, y = (
-            (u - 2 * p1 * x * y - p2 * (r + 2 * x * x)) / radial,
-            (v - p1 * (r + 2 * y * y) - 2 * p2 * x * y) / radial,
-        )
-        change = np.abs(x - before).max()
-        if change < 1e-7:
-            return x, y
-    if not change < 1e-4:
-        raise ValueError(f"the distortion {distortion.tolist()} cannot be undone over the whole picture")
-    return x, y
+    camera = Camera(np.frombuffer(matrix).reshape(3, 3), size, np.frombuffer(distortion))
+    pixels = np.stack(np.meshgrid(*map(np.arange, size)), axis=-1)
+    found = rays(camera, pixels)
+    if not np.abs(to_pixels(camera, found) - pixels).max() < _ASTRAY_PX:
+        raise ValueError(f"the distortion {camera.distortion.tolist()} cannot be undone over the whole picture")
+    u, v = np.moveaxis(found.astype(np.float32), -1, 0).copy()
+    return u, v

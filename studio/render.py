@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from pipeline.projection import project
 from pipeline.results import Camera
 from studio.backdrop import LIGHT, Backdrop
-from studio.cameras import project, ray_grid
+from studio.cameras import ray_grid
 from studio.flesh import MATERIALS
 from studio.rotations import Array
 from studio.shapes import Cones, cone_depth, cone_normal

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.projection import project
 from pipeline.results import Camera, Detections
 from pipeline.skeletons import skeleton
 from studio.body import Body, Figure
-from studio.cameras import project
 from studio.rotations import Array
 from studio.shapes import FAR, Box, Cones, box_depth, cone_depth
 

@@ -6,7 +6,7 @@ import av
 import numpy as np
 
 from multiview.boards import Board, Found
-from multiview.cameras import project
+from pipeline.projection import project
 from studio.boards import pictures, waved
 from studio.cameras import look_at
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from multiview.cameras import project
+from pipeline.projection import project
 from pipeline.results import Track2D
 from studio.cameras import look_at
 from studio.gait import walk

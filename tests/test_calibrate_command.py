@@ -13,11 +13,11 @@ from commandline import call
 
 from multiview.board_files import board
 from multiview.calibrate import FACE_UP
-from multiview.cameras import centre
 from pipeline.calibrating import run
 from pipeline.calibration import Request
 from pipeline.clip import open_clip
 from pipeline.errors import InputError, UsageError
+from pipeline.projection import centre
 from studio.boards import pictures, waved
 from visualize.rig_picture import draw_rig
 

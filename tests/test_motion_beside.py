@@ -7,7 +7,7 @@ import people
 import pytest
 
 from motion.beside import beside
-from multiview.cameras import to_camera
+from pipeline.projection import to_camera
 from pipeline.results import Motion3D, Track2D
 from studio.scenes import build
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from motion.bones import bone_lengths, fit_bones, stature
 from motion.place import placement, world_axes
-from pipeline.results import Camera
 
 TIMES = np.arange(120) / 30
 PATHS = {
@@ -189,15 +188,17 @@ def test_uneven_times_and_missing_2d():
     assert root_error(placed, joints, camera).max() < 0.08
 
 
-def test_distorted_pictures_are_undistorted():
+@pytest.mark.parametrize("lens", [[-0.3, 0.1, 0.001, 0.001, 0.0], [0.05, -0.01, 0.004, -0.001]])
+def test_distorted_pictures_are_undistorted(lens):
     import cv2
 
+    model = cv2.fisheye if len(lens) == 4 else cv2
     joints, contacts = people.walker(PATHS["across"], TIMES)
     camera = people.look(10)
-    bent = Camera(camera.matrix, camera.size, np.array([-0.3, 0.1, 0.001, 0.001, 0.0]), camera.camera_to_world)
+    bent = replace(camera, distortion=np.array(lens), fisheye=len(lens) == 4)
     motion, track = people.observe(joints, camera, TIMES, contacts=contacts)
     points = people.to_camera(people.blaze(joints), camera).reshape(-1, 3)
-    pixels = cv2.projectPoints(points, np.zeros(3), np.zeros(3), bent.matrix, bent.distortion)[0]
+    pixels = model.projectPoints(points[:, None], np.zeros(3), np.zeros(3), bent.matrix, bent.distortion)[0]
     track = replace(track, keypoints=pixels.reshape(track.keypoints.shape).astype(np.float32))
     placed = placement([motion], [track], bent, TIMES, height_of(joints))
     assert root_error(placed, joints, camera).mean() < 0.02

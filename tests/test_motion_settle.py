@@ -7,7 +7,7 @@ import people
 import pytest
 
 from motion.settle import settle
-from multiview.cameras import to_camera
+from pipeline.projection import to_camera
 from pipeline.results import Motion3D
 from studio.scenes import build
 

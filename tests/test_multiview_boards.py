@@ -9,9 +9,9 @@ from boards_seen import CHARUCO, CHECKERS, TURNABLE, rig, wave
 
 from multiview.board_files import board, length, read_board
 from multiview.boards import Board, find, sharp
-from multiview.cameras import project
 from multiview.explain import why_not
 from pipeline.errors import InputError, UsageError
+from pipeline.projection import project
 from studio.boards import pictures
 
 CALISCOPE = """columns = 4

@@ -8,8 +8,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from multiview.bundle import Boards, Observations, Points, adjust, lens_numbers
-from multiview.cameras import project, to_camera
 from multiview.derivatives import lens_pixels, rotation_derivative, skew
+from pipeline.projection import project, to_camera
 from pipeline.results import Camera
 from studio.cameras import look_at
 
@@ -72,6 +72,16 @@ def test_derivatives_are_those_of_the_camera_model(bend):
         step = np.eye(len(lens))[number] * 1e-5
         change = lens_pixels(lens + step, cam.fisheye, local)[0] - lens_pixels(lens - step, cam.fisheye, local)[0]
         np.testing.assert_allclose(by_lens[:, :, number], change / 2e-5, rtol=1e-5, atol=1e-4)
+    assert [part.shape for part in lens_pixels(lens, cam.fisheye, local[:0])] == [(0, 2), (0, 2, 3), (0, 2, len(lens))]
+
+
+@pytest.mark.parametrize("bend", BENDS)
+def test_a_point_behind_has_a_finite_price_that_its_depth_does_not_change(bend):
+    cam = rig(1, bend)[0]
+    local = np.array([[1e-4, 2e-4, -3.0], [1e-4, 2e-4, 1e-3]])
+    pixels, by_point, _ = lens_pixels(lens_numbers(cam), cam.fisheye, local)
+    np.testing.assert_array_equal(pixels[0], pixels[1])
+    assert np.isfinite(by_point).all() and (by_point[0, :, 2] == 0).all()
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-6, 1e-3, 0.5, 2.5])

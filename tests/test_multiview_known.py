@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from several_views import SKELETON, drifting, ring, seen, walker
 
-from multiview.cameras import project, to_camera
 from multiview.complete import NothingSeen, complete, converted
 from multiview.known import reconstruct
 from multiview.refine import refine
 from multiview.triangulate import triangulate
+from pipeline.projection import project, to_camera
 from pipeline.skeletons import blazepose_to_h36m, skeleton
 
 BLAZEPOSE, H36M = skeleton(SKELETON), skeleton("h36m-23")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from rigs import BEND, FISHEYE, points, ring
 
-from multiview.cameras import project
 from multiview.rig_fit import TURNS, fit_rig, turned
 from pipeline.errors import InputError, UsageError
+from pipeline.projection import project
 
 SIZE = (1280, 720)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.optimize import least_squares
 from several_views import drifting, ring, seen, walker
 
-from multiview.cameras import project, rays
 from multiview.triangulate import LEAST_ANGLE, triangulate
+from pipeline.projection import project, rays
 
 POINTS = walker(12)
 

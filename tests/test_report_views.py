@@ -8,8 +8,8 @@ import people
 import pytest
 from filmed_views import ring, studio, unseen, views_scene, without
 
-from multiview.cameras import project
 from pipeline.measures import bone_variation, reprojection_errors, sure
+from pipeline.projection import project
 from pipeline.report import quality, warnings, write_report
 from pipeline.skeletons import skeleton
 

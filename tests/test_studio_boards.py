@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from boards_seen import CHARUCO, CHECKERS, rig, wave
 
-from multiview.cameras import project
+from pipeline.projection import project
 from studio.boards import pictures, sheet, waved
 
 

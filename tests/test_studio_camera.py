@@ -1,34 +1,11 @@
-"""The studio's cameras against OpenCV's own projection."""
+"""The studio's cameras: where they look, the rays of their pixels, how they move."""
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from studio.cameras import look_at, moving, orbit, project, ray_grid, shaken, still, to_pixels
-
-coordinate = st.floats(-3, 3)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    eye=st.tuples(st.floats(4, 9), coordinate, st.floats(0.2, 3)),
-    points=st.lists(st.tuples(coordinate, coordinate, st.floats(0, 2)), min_size=1, max_size=8),
-    bend=st.tuples(*[st.floats(-0.2, 0.2)] * 2, *[st.floats(-0.01, 0.01)] * 2, st.floats(-0.1, 0.1)),
-    roll=st.floats(-3, 3),
-)
-def test_projection_is_opencv_s(eye, points, bend, roll):
-    camera = look_at(eye, (0, 0, 1), (640, 480), 60, roll, bend)
-    points = np.array(points)
-    world = camera.world_to_camera
-    expected, _ = cv2.projectPoints(
-        points, cv2.Rodrigues(world[:3, :3])[0], world[:3, 3], camera.matrix, camera.distortion
-    )
-    pixels, depth = project(camera, points)
-    front = depth > 0.1
-    np.testing.assert_allclose(pixels[front], expected.reshape(-1, 2)[front], rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(depth, (points @ world[:3, :3].T + world[:3, 3])[:, 2])
+from pipeline.projection import project, to_pixels
+from studio.cameras import look_at, moving, orbit, ray_grid, shaken, still
 
 
 def test_the_target_is_in_the_middle_and_up_is_up():

@@ -9,7 +9,7 @@ from filmed_views import blank, ring, studio, views_scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multiview.cameras import project
+from pipeline.projection import project
 from pipeline.results import Camera, ClipInfo, View
 from visualize.footage import own_frames, pictures_at
 from visualize.reprojection import Reprojection, seen

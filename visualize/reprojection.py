@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from pipeline.projection import during, to_camera, to_pixels
 from pipeline.results import Array, Camera, Motion3D, View
 from pipeline.skeletons import skeleton
 from visualize.draw import LEFT, SHIFT, Color, colors, mixed, picture_bones
@@ -61,22 +62,10 @@ def tone(person: int) -> Color:
 
 def seen(camera: Camera, joints: Array, frames: Array) -> Array:
     """World points (F,K,3) m at `frames` (F,) of the scene as pixels (F,K,2); NaN behind and far beside the camera."""
-    pose = np.asarray(camera.world_to_camera, np.float64)
-    pose = pose[frames] if pose.ndim == 3 else pose[None]
-    local = joints.astype(np.float64) @ np.swapaxes(pose[:, :3, :3], 1, 2) + pose[:, None, :3, 3]
+    local = to_camera(during(camera, frames), joints)
     matrix = np.asarray(camera.matrix, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         flat = local[..., :2] / local[..., 2:]
         aside = np.abs(flat @ matrix[:2, :2].T + matrix[:2, 2] - np.array(camera.size) / 2) / camera.size
         known = (local[..., 2] > _NEAREST) & (camera.fisheye | (aside < 0.5 + _ASIDE).all(axis=-1))
-    pixels = np.full(flat.shape, np.nan)
-    if known.any():
-        pixels[known] = _bent(camera, local[known]) @ matrix[:2, :2].T + matrix[:2, 2]
-    return pixels
-
-
-def _bent(camera: Camera, local: Array) -> Array:
-    """Points (N,3) m in the camera's axes as (N,2) where a picture 1 m away would show them, distorted by the lens."""
-    model = cv2.fisheye if camera.fisheye else cv2
-    still, bend = np.zeros(3), np.asarray(camera.distortion, np.float64)
-    return model.projectPoints(local[:, None], still, still, np.eye(3), bend)[0][:, 0]
+    return to_pixels(camera, np.where(known[..., None], flat, np.nan))

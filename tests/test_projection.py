@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from multiview.cameras import centre, project, rays, to_camera
+from pipeline.projection import centre, during, project, rays, to_camera
 from pipeline.results import Camera
 
 MATRIX = np.array([[1100.0, 0, 630], [0, 1090, 370], [0, 0, 1]])
@@ -20,7 +20,10 @@ BENDS = {
 }
 
 
-def pose(turn=(0.3, -0.5, 0.2), eye=(1.0, -4.0, 1.5)):
+TURN = (0.3, -0.5, 0.2)
+
+
+def pose(turn=TURN, eye=(1.0, -4.0, 1.5)):
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = cv2.Rodrigues(np.array(turn))[0], eye
     return matrix
@@ -39,15 +42,30 @@ def before(given, seed=0, count=50):
     return local @ given.camera_to_world[:3, :3].T + given.camera_to_world[:3, 3]
 
 
-@pytest.mark.parametrize("kind", BENDS)
-def test_projection_is_opencvs(kind):
-    cam, points = camera(kind), before(camera(kind))
-    turn, shift = cv2.Rodrigues(cam.world_to_camera[:3, :3])[0], cam.world_to_camera[:3, 3]
+def assert_opencvs(cam, points, turn=TURN):
     model = cv2.fisheye if cam.fisheye else cv2
-    theirs, _ = model.projectPoints(points[:, None], turn, shift, cam.matrix, cam.distortion)
+    theirs, _ = model.projectPoints(
+        points[:, None], -np.array(turn), cam.world_to_camera[:3, 3], cam.matrix, cam.distortion
+    )
     ours, depth = project(cam, points)
     np.testing.assert_allclose(ours, theirs[:, 0], atol=1e-7)
     np.testing.assert_allclose(depth, to_camera(cam, points)[:, 2])
+
+
+@pytest.mark.parametrize("kind", BENDS)
+def test_projection_is_opencvs(kind):
+    assert_opencvs(camera(kind), before(camera(kind)))
+
+
+@given(
+    bend=st.tuples(*[st.floats(-0.2, 0.2)] * 2, *[st.floats(-0.01, 0.01)] * 2, st.floats(-0.1, 0.1)),
+    fisheye=st.booleans(),
+    turn=st.tuples(*[st.floats(-3, 3)] * 3),
+    eye=st.tuples(*[st.floats(-9, 9)] * 3),
+)
+def test_projection_is_opencvs_through_any_lens_from_anywhere(bend, fisheye, turn, eye):
+    cam = Camera(MATRIX, (1280, 720), np.array(bend[: 4 if fisheye else 5]), pose(turn, eye), fisheye=fisheye)
+    assert_opencvs(cam, before(cam), turn)
 
 
 @pytest.mark.parametrize("kind", BENDS)
@@ -76,6 +94,10 @@ def test_a_moving_camera_is_one_per_time():
     np.testing.assert_allclose(pixels, [one for one, _ in each])
     np.testing.assert_allclose(depth, [one for _, one in each])
     np.testing.assert_allclose(centre(moving), poses[:, :3, 3])
+    later, _ = project(during(moving, np.array([2, 1])), points[[2, 1]])
+    np.testing.assert_array_equal(later, pixels[[2, 1]])
+    assert during(camera("usual"), np.array([2, 1])).camera_to_world.shape == (4, 4)
+    assert project(during(moving, np.zeros(0, int)), np.zeros((0, 6, 3)))[0].shape == (0, 6, 2)
 
 
 def test_what_is_unknown_or_behind_stays_unknown():
