@@ -182,6 +182,6 @@ def _upright_turn(camera: Camera, where: str) -> str:
     """The turn after which the camera stands upright in a world with Z up. Raises InputError."""
     ups = [-turned(camera, way).camera_to_world[2, 1] for way in TURNS]
     if abs(ups[0] - ups[1]) < CLEARLY:
-        hint = f"turn={TURNS[0]!r} or {TURNS[1]!r}"
+        hint = "turn the video back to the calibration's orientation, or give a calibration of its own"
         raise InputError(f"{where} is turned against camera {camera.name}", "which way is not to be seen", hint)
     return TURNS[int(np.argmax(ups))]

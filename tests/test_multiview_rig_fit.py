@@ -109,7 +109,7 @@ def test_a_turn_that_cannot_be_judged_must_be_said():
     rig = [replace(ring(1)[0], camera_to_world=pose)]
     with pytest.raises(InputError) as caught:
         fit_rig(rig, [(720, 1280)], ["a"])
-    assert "clockwise" in caught.value.hint
+    assert "turn the video back" in caught.value.hint
     assert fit_rig(rig, [(720, 1280)], ["a"], turn="clockwise")[0][0].size == (720, 1280)
 
 
