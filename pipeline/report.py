@@ -84,7 +84,7 @@ def _of_person(scene: Scene, number: int) -> dict[str, Any]:
 
 def warnings(scene: Scene) -> list[str]:
     """What a user should know before trusting the result."""
-    texts = [*scene.clip.warnings, *scene.provenance.get("joining", ())]
+    texts = [*scene.provenance.get("joining", ()), *scene.clip.warnings]
     if not scene.people:
         texts.append("nobody was found")
     if scene.clip.fps < 20 and len(scene.clip.times) > 1:

@@ -114,7 +114,7 @@ class ViewsRun:
             for view, camera, tracks in zip(self.views, joined.cameras, joined.tracks, strict=True)
         )
         people = [joined.motions[i] for i in chosen]
-        facts = self.facts | {"placement": joined.about, "joining": [*self.rig_notes, *joined.warnings]}
+        facts = self.facts | {"placement": joined.about, "joining": [*joined.warnings, *self.rig_notes]}
         scene = Scene(views[0].clip, views[0].camera, views[0].tracks, people, facts, {}, views)
         return replace(scene, quality=quality(scene))
 
