@@ -133,7 +133,7 @@ def _misfit(name: str, share: float, others: float, error: float) -> list[str]:
 def _person_doubts(person: dict[str, Any]) -> list[str]:
     texts, seen = [], person["seen_by"]
     if len(seen) == 1:
-        texts.append(f"person {person['id']} is seen by view {seen[0]} only: the distance from it is an estimate")
+        texts.append(f"person {person['id']} is seen by view {seen[0]} only: their size and distance are guessed")
     fewer = person["joints_of_fewer_than_two_views"]
     mostly = [name.replace("_", " ") for name, share in fewer.items() if share > _MOSTLY]
     if len(seen) > 1 and mostly:

@@ -111,7 +111,7 @@ def test_who_is_seen_by_one_view_and_joints_of_too_few(scene):
         tracks = scene.views[number].tracks
         scene = changed(scene, number, tracks=[tracks[0], unseen(tracks[1])])
     text = told(scene)
-    assert "person 2 is seen by view cam_4 only" in text
+    assert "person 2 is seen by view cam_4 only: their size and distance are guessed" in text
     wrist = skeleton("blazepose-33").index("left_wrist")
     for number in (0, 1, 2):
         track = scene.views[number].tracks[0]
