@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,13 +20,38 @@ def shared_joints(motion: Motion3D, track: Track2D) -> list[str]:
     return [name for name in skeleton(motion.skeleton).joints if name in skeleton(track.skeleton).joints]
 
 
+def seen_as(motion: Motion3D, track: Track2D) -> tuple[Array, Array]:
+    """(T,S,2) px and scores (T,S): shared joints as the track has them in the motion's frames; NaN and 0 elsewhere."""
+    names = shared_joints(motion, track)
+    keypoints = np.full((len(motion), len(names), 2), np.nan)
+    scores = np.zeros((len(motion), len(names)))
+    _, rows, of_track = np.intersect1d(motion.frames, track.frames, assume_unique=True, return_indices=True)
+    here = skeleton(track.skeleton).index(*names)
+    keypoints[rows], scores[rows] = track.keypoints[of_track][:, here], track.scores[of_track][:, here]
+    return keypoints, scores
+
+
 def sure(motion: Motion3D, track: Track2D) -> Array:
     """(T,S) bool: which of the shared joints the track has seen for sure in each of the motion's frames."""
-    names = shared_joints(motion, track)
-    found = np.zeros((len(motion), len(names)), bool)
-    _, rows, of_track = np.intersect1d(motion.frames, track.frames, assume_unique=True, return_indices=True)
-    found[rows] = track.scores[of_track][:, skeleton(track.skeleton).index(*names)] > SURE
-    return found
+    return seen_as(motion, track)[1] > SURE
+
+
+def position_uncertainty(motion: Motion3D, views: Sequence[tuple[Track2D, Camera]], times: Array) -> Array:
+    """(T,S) m: the distances from the truth to be expected of the shared joints, of tracks of several views.
+
+    Args:
+        views: the person's track and the camera of each.
+        times: (T_scene,) s.
+    """
+    from multiview.uncertainty import expected_errors
+
+    keypoints, scores = (np.stack(part) for part in zip(*(seen_as(motion, t) for t, _ in views), strict=True))
+    cameras = [
+        dataclasses.replace(c, camera_to_world=c.camera_to_world[motion.frames]) if c.camera_to_world.ndim == 3 else c
+        for _, c in views
+    ]
+    points = motion.joints[:, skeleton(motion.skeleton).index(*shared_joints(motion, views[0][0]))]
+    return expected_errors(cameras, keypoints, scores, points, times[motion.frames])
 
 
 def reprojection_errors(motion: Motion3D, track: Track2D, camera: Camera) -> Array:

@@ -6,12 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.measures import bone_variation, mean, median, reprojection_errors, rounded, shared_joints, sure
+from pipeline.measures import (
+    bone_variation,
+    mean,
+    median,
+    position_uncertainty,
+    reprojection_errors,
+    rounded,
+    shared_joints,
+    sure,
+)
 from pipeline.results import Array, Camera, ClipInfo, Scene, View
 
 _WORSE, _WORTH_TELLING = 3.0, 0.03  # times the other views' misfit, and share of a person's height, that are told
 _MOSTLY, _SOMETIMES = 0.5, 0.05  # share of the frames that is told to the user, that is noted in the report
 _COVERED = 0.8  # share of the scene's time below which it is told that a view films little of it
+_NAMED = 6  # joints at most that are told by their names
 _STRETCHED = 0.10  # variation of bone lengths that is told
 
 
@@ -88,6 +98,8 @@ def person_quality(scene: Scene, number: int) -> dict[str, Any]:
     count = np.sum(seen, axis=0)  # (T,S) views that see each joint
     few = (count < 2).mean(axis=0)
     names = shared_joints(motion, pairs[0][0])
+    several = sum(of_view.any() for of_view in seen) > 1
+    off = 1000 * position_uncertainty(motion, pairs, scene.clip.times) if several else np.full(count.shape, np.nan)
     return {
         "mean_keypoint_score": rounded(mean(_joined(scores)), 3),
         "height_px": rounded(max(heights, key=lambda height: height if np.isfinite(height) else -1.0), 1),
@@ -97,12 +109,26 @@ def person_quality(scene: Scene, number: int) -> dict[str, Any]:
         "joints_of_fewer_than_two_views": {
             name: round(float(share), 3) for name, share in zip(names, few, strict=True) if share > _SOMETIMES
         },
+        "position_uncertainty_mm": rounded(mean(off), 1),
+        "position_uncertainty_mm_per_joint": {
+            name: rounded(mean(of_joint), 1) for name, of_joint in zip(names, off.T, strict=True)
+        },
         "bone_length_variation": rounded(bone_variation(motion), 4),
     }
 
 
 def _joined(parts: list[Array]) -> Array:
     return np.concatenate(parts) if parts else np.empty(0)
+
+
+def summary(scene: Scene) -> str:
+    """How far people's joints may be off and how many views they rest on, in words; "" where no two views tell."""
+    texts = []
+    for person in scene.quality["people"]:
+        error, views = person["position_uncertainty_mm"], len(person["seen_by"])
+        if error is not None:
+            texts.append(f"of person {person['id']} to about {error:.0f} mm ({views} views)")
+    return f"joints are known {', '.join(texts)}" if texts else ""
 
 
 def doubts(scene: Scene) -> list[str]:
@@ -137,7 +163,8 @@ def _person_doubts(person: dict[str, Any]) -> list[str]:
     fewer = person["joints_of_fewer_than_two_views"]
     mostly = [name.replace("_", " ") for name, share in fewer.items() if share > _MOSTLY]
     if len(seen) > 1 and mostly:
-        texts.append(f"person {person['id']}: fewer than two views see the {', '.join(mostly)} most of the time")
+        which = f"the {', '.join(mostly)}" if len(mostly) <= _NAMED else "most joints"
+        texts.append(f"person {person['id']}: fewer than two views see {which} for sure most of the time")
     if (person["bone_length_variation"] or 0) > _STRETCHED:
         text = f"person {person['id']}: bones change their length by {person['bone_length_variation']:.0%}"
         texts.append(f"{text}; views may not be synchronous, or show different people")

@@ -10,6 +10,7 @@ from filmed_views import ring, studio, unseen, views_scene, without
 from multiview.cameras import project
 from pipeline.measures import bone_variation, reprojection_errors, sure
 from pipeline.report import quality, warnings, write_report
+from pipeline.report_views import summary
 from pipeline.skeletons import skeleton
 
 
@@ -68,6 +69,25 @@ def test_views_per_joint_count_what_was_seen_for_sure(scene):
     assert person["seen_by"] == ["cam_1", "cam_2", "cam_3", "cam_4"]
 
 
+def test_fewer_views_and_more_noise_are_less_sure(scene):
+    """And the reader is told in one line; of who is seen by one view alone nothing is claimed."""
+    random, views = np.random.default_rng(0), []
+    for view in scene.views:
+        tracks = [replace(t, keypoints=t.keypoints + random.normal(0, 3, t.keypoints.shape)) for t in view.tracks]
+        views.append(replace(view, tracks=tracks))
+    four = replace(scene, views=tuple(views))
+    two = replace(scene, views=tuple(views[:2]))
+    sure, less, least = (
+        [p["position_uncertainty_mm"] for p in measured(s).quality["people"]] for s in (scene, four, two)
+    )
+    assert max(sure) < 2 < min(less) and all(b > 1.3 * a for a, b in zip(less, least, strict=True))
+    assert f"person 1 to about {less[0]:.0f} mm (4 views), of person 2" in summary(measured(four))
+    joints = measured(two).quality["people"][0]["position_uncertainty_mm_per_joint"]
+    assert np.mean(list(joints.values())) == pytest.approx(least[0], rel=0.1)
+    alone = measured(without(without(without(four, 0), 1), 2))
+    assert [p["position_uncertainty_mm"] for p in alone.quality["people"]] == [None, None] and summary(alone) == ""
+
+
 def test_errors_are_those_of_the_distorted_picture(scene):
     """The lens bends the picture, which a pinhole would take for errors of the 3D."""
     motion, view = scene.people[1], scene.views[2]
@@ -118,7 +138,7 @@ def test_who_is_seen_by_one_view_and_joints_of_too_few(scene):
         scores = track.scores.copy()
         scores[:, wrist] = 0.1
         scene = changed(scene, number, tracks=[replace(track, scores=scores), scene.views[number].tracks[1]])
-    assert "person 1: fewer than two views see the left wrist most of the time" in told(scene)
+    assert "person 1: fewer than two views see the left wrist for sure most of the time" in told(scene)
 
 
 def test_a_view_that_films_little_is_told(scene):
