@@ -54,8 +54,8 @@ def position_uncertainty(motion: Motion3D, views: Sequence[tuple[Track2D, Camera
     return expected_errors(cameras, keypoints, scores, points, times[motion.frames])
 
 
-def reprojection_errors(motion: Motion3D, track: Track2D, camera: Camera) -> Array:
-    """(F,S) px between the shared joints as found and as the camera sees the 3D ones, in the frames of both.
+def reprojection_offsets(motion: Motion3D, track: Track2D, camera: Camera) -> Array:
+    """(F,S,2) px from where the camera sees the shared 3D joints to where they were found, in the frames of both.
 
     NaN where a joint was not found for sure, or is behind the camera.
     """
@@ -67,8 +67,13 @@ def reprojection_errors(motion: Motion3D, track: Track2D, camera: Camera) -> Arr
         camera = dataclasses.replace(camera, camera_to_world=camera.camera_to_world[frames])
     there, here = skeleton(motion.skeleton).index(*names), skeleton(track.skeleton).index(*names)
     pixels, _ = project(camera, motion.joints[rows][:, there])
-    error = np.linalg.norm(pixels - track.keypoints[of_track][:, here], axis=-1)
-    return np.where(track.scores[of_track][:, here] > SURE, error, np.nan)
+    off = track.keypoints[of_track][:, here] - pixels
+    return np.where((track.scores[of_track][:, here] > SURE)[..., None], off, np.nan)
+
+
+def reprojection_errors(motion: Motion3D, track: Track2D, camera: Camera) -> Array:
+    """(F,S) px: the lengths of `reprojection_offsets`."""
+    return np.linalg.norm(reprojection_offsets(motion, track, camera), axis=-1)
 
 
 def jitter(joints: Array, times: Array) -> float:

@@ -12,6 +12,7 @@ from pipeline.measures import (
     median,
     position_uncertainty,
     reprojection_errors,
+    reprojection_offsets,
     rounded,
     shared_joints,
     sure,
@@ -19,6 +20,7 @@ from pipeline.measures import (
 from pipeline.results import Array, Camera, ClipInfo, Scene, View
 
 _WORSE, _WORTH_TELLING = 3.0, 0.03  # times the other views' misfit, and share of a person's height, that are told
+_WORTH_TELLING_SHIFT = 0.015  # the same share where all keypoints of a view lie to one side
 _MOSTLY, _SOMETIMES = 0.5, 0.05  # share of the frames that is told to the user, that is noted in the report
 _COVERED = 0.8  # share of the scene's time below which it is told that a view films little of it
 _NAMED = 6  # joints at most that are told by their names
@@ -60,21 +62,29 @@ def _camera(camera: Camera) -> dict[str, Any]:
 
 
 def view_quality(scene: Scene) -> list[dict[str, Any]]:
-    """Per view: median error in px of each person whom it sees, of all together, and as a share of their height."""
+    """Per view: median error in px of each person whom it sees, of all together, and as a share of their height.
+
+    Also what of that is a shift of all that was found in the view, right and down.
+    """
     return [_of_view(scene, view) for view in scene.views]
 
 
 def _of_view(scene: Scene, view: View) -> dict[str, Any]:
-    errors, shares = {}, []
+    offsets, heights = {}, {}
     for motion, track in zip(scene.people, view.tracks, strict=True):
-        found = reprojection_errors(motion, track, view.camera)
+        found = reprojection_offsets(motion, track, view.camera).reshape(-1, 2)
         if np.isfinite(found).any():
-            errors[motion.id] = found.ravel()
-            shares.append(found.ravel() / median(track.boxes[:, 3] - track.boxes[:, 1]))
+            offsets[motion.id] = found
+            heights[motion.id] = median(track.boxes[:, 3] - track.boxes[:, 1])
+    errors = {person: np.linalg.norm(found, axis=-1) for person, found in offsets.items()}
+    shifts = [_joined([found[:, axis] for found in offsets.values()]) for axis in (0, 1)]
+    slides = [_joined([found[:, axis] / heights[p] for p, found in offsets.items()]) for axis in (0, 1)]
     return {
         "reprojection_error_px": rounded(median(_joined(list(errors.values()))), 2),
-        "reprojection_error_of_height": rounded(median(_joined(shares)), 4),
+        "reprojection_error_of_height": rounded(median(_joined([e / heights[p] for p, e in errors.items()])), 4),
         "reprojection_error_px_per_person": {str(person): rounded(median(e), 2) for person, e in errors.items()},
+        "shift_px": [rounded(median(part), 2) for part in shifts],
+        "shift_of_height": rounded(float(np.hypot(*(median(part) for part in slides))), 4),
         "covers": rounded(_covered(scene, view), 3),
     }
 
@@ -134,26 +144,36 @@ def summary(scene: Scene) -> str:
 def doubts(scene: Scene) -> list[str]:
     """What speaks against a view or a person, in words; `scene.quality` is filled."""
     texts = [f"view {view.name}: {text}" for view in scene.views[1:] for text in view.clip.warnings]
-    misfits = [view["reprojection_error_of_height"] for view in scene.quality["views"]]
     for number, (view, measured) in enumerate(zip(scene.views, scene.quality["views"], strict=True)):
         if scene.people and not measured["reprojection_error_px_per_person"]:
             texts.append(f"view {view.name} sees nobody")
         if measured["covers"] < _COVERED:
             texts.append(f"view {view.name} films only {measured['covers']:.0%} of the scene's time")
-        others = [m for n, m in enumerate(misfits) if n != number and m is not None]
-        if others and misfits[number] is not None:
-            texts += _misfit(view.name, misfits[number], float(np.median(others)), measured["reprojection_error_px"])
+        others = scene.quality["views"][:number] + scene.quality["views"][number + 1 :]
+        texts += _misfit(view.name, measured, [o for o in others if o["reprojection_error_px"] is not None])
     for person in scene.quality["people"]:
         texts += _person_doubts(person)
     return texts
 
 
-def _misfit(name: str, share: float, others: float, error: float) -> list[str]:
-    if share < _WORTH_TELLING or share < _WORSE * others:
+def _misfit(name: str, measured: dict[str, Any], others: list[dict[str, Any]]) -> list[str]:
+    """Large errors, or smaller ones to one side, as noise has none: a moved camera, or a picture cut elsewhere."""
+
+    def stands_out(value: str, least: float) -> bool:
+        return measured[value] >= max(least, _WORSE * float(np.median([other[value] for other in others])))
+
+    if not others or measured["reprojection_error_px"] is None:
         return []
+    shifted = stands_out("shift_of_height", _WORTH_TELLING_SHIFT)
+    if not shifted and not stands_out("reprojection_error_of_height", _WORTH_TELLING):
+        return []
+    error, share = measured["reprojection_error_px"], 100 * measured["reprojection_error_of_height"]
+    usual = 100 * float(np.median([other["reprojection_error_of_height"] for other in others]))
     text = f"view {name} does not fit the others: its 3D poses lie {error:.0f} px beside what was found in it"
-    share, others = (f"{100 * value:.1f} %" for value in (share, others))  # type: ignore[assignment]
-    return [f"{text} ({share} of a person's height, elsewhere {others}); its camera or its timing may be wrong"]
+    text += f" ({share:.1f} % of a person's height, elsewhere {usual:.1f} %)"
+    if shifted:
+        text += ", mostly to one side ({:+.0f} px right, {:+.0f} down)".format(*measured["shift_px"])
+    return [f"{text}; its camera or its timing may be wrong"]
 
 
 def _person_doubts(person: dict[str, Any]) -> list[str]:

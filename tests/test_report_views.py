@@ -126,6 +126,20 @@ def test_a_view_that_does_not_fit_is_told(scene):
     assert text.count("does not fit the others") == 1
 
 
+def test_a_view_whose_picture_is_shifted_is_told_by_little(scene):
+    """Two per cent of a person's height in one direction are no noise; as much in all directions is."""
+    random = np.random.default_rng(0)
+    tall = np.median(scene.views[1].tracks[0].boxes[:, 3] - scene.views[1].tracks[0].boxes[:, 1])
+
+    def moved(by):
+        tracks = [replace(t, keypoints=t.keypoints + by(t.keypoints.shape)) for t in scene.views[1].tracks]
+        return changed(scene, 1, tracks=tracks)
+
+    text = told(moved(lambda shape: np.array([0.02 * tall, 0], np.float32)))
+    assert "view cam_2 does not fit the others" in text and f"mostly to one side ({0.02 * tall:+.0f} px right" in text
+    assert "does not fit" not in told(moved(lambda shape: random.normal(0, 0.015 * tall, shape)))
+
+
 def test_who_is_seen_by_one_view_and_joints_of_too_few(scene):
     for number in (0, 1, 2):
         tracks = scene.views[number].tracks
