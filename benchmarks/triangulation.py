@@ -4,6 +4,7 @@ python -m benchmarks.triangulation noise                          a pixel of noi
 python -m benchmarks.triangulation balance --data ../shared/data  four real cameras against their reference
 python -m benchmarks.triangulation studio [--seeds 3]             people who cross, by the real tracker, exact truth
 python -m benchmarks.triangulation curves                         the same over numbers of cameras and of people
+python -m benchmarks.triangulation uncertainty                    the error that a report expects against the true one
 python -m benchmarks.triangulation speed                          scene-frames a second after the 2D stage
 
 `balance` takes the 2D of OpenPose's files, and BlazePose's by running the single-view stages on the videos. Cameras 1
@@ -21,7 +22,7 @@ import numpy as np
 
 from benchmarks.accuracy import LIMBS, p_mpjpe_per_frame
 from benchmarks.recording import given_rig, recording, reference, videos
-from benchmarks.triangulation_studio import curves, speed, studio
+from benchmarks.triangulation_studio import curves, speed, studio, uncertainty
 from detectors.blazepose import BlazePose
 from detectors.openpose import OpenPose
 from lifters.videopose3d import VideoPose3D
@@ -46,14 +47,14 @@ BONES = [(LIMBS.index(f"{s}_{a}"), LIMBS.index(f"{s}_{b}")) for s in ("left", "r
 def main(given: Sequence[str] | None = None) -> None:
     """Parse the command line and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["noise", "balance", "studio", "curves", "speed"])
+    parser.add_argument("what", choices=["noise", "balance", "studio", "curves", "uncertainty", "speed"])
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
-    parser.add_argument("--seeds", type=int, default=3, help="of studio and curves: scenes with other people")
+    parser.add_argument("--seeds", type=int, default=3, help="studio, curves, uncertainty: scenes of other people")
     arguments = parser.parse_args(given)
     if arguments.what == "balance":
         balance(recording(arguments.data))
-    elif arguments.what in ("studio", "curves"):
-        {"studio": studio, "curves": curves}[arguments.what](arguments.seeds)
+    elif arguments.what in ("studio", "curves", "uncertainty"):
+        {"studio": studio, "curves": curves, "uncertainty": uncertainty}[arguments.what](arguments.seeds)
     else:
         {"noise": noise, "speed": speed}[arguments.what]()
 

@@ -1,4 +1,4 @@
-"""People who cross between known cameras, in the studio: the tables `studio`, `curves` and `speed` of triangulation.py.
+"""People who cross between known cameras, in the studio: most tables of triangulation.py.
 
 What a detector would say (`Truth.detections`: noise, people missed, hidden joints unsure) goes through the real tracker
 of every view, then association, triangulation and completion. Joints are those of h36m-23, made of the detector's as
@@ -19,7 +19,8 @@ from scipy.optimize import linear_sum_assignment
 from multiview.associate import associate
 from multiview.complete import NothingSeen
 from multiview.known import reconstruct
-from multiview.people import gather
+from multiview.people import SeenPerson, as_track, gather
+from pipeline.measures import position_uncertainty, shared_joints
 from pipeline.projection import to_camera
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import blazepose_to_h36m, skeleton
@@ -29,6 +30,7 @@ from trackers.complete import complete
 from trackers.offline import OfflineTracker
 
 NOISE_PX, DROP = 4.0, 0.05  # px for a person 400 px tall, chance to be missed in a frame
+SLOW_PX = 4.0  # px, standard deviation of a random walk added to every joint's noise
 NEAR_M = 0.5
 H36M, DETECTOR = skeleton("h36m-23"), skeleton("blazepose-33")
 BONES = [(f"{s}_{a}", f"{s}_{b}") for s in ("left", "right")
@@ -87,10 +89,10 @@ def tracked(truth: Truth, seed: int) -> list[list[Track2D]]:
 
 
 def rebuilt(cameras: Sequence[Camera], tracks: list[list[Track2D]], motions: list[list[Motion3D]],
-            times: Array) -> list[Array]:  # fmt: skip
-    """(T,23,3) m of everybody whom two views see."""
+            times: Array) -> list[tuple[SeenPerson, Array]]:  # fmt: skip
+    """Everybody whom two views see, and their joints (T,23,3) m."""
     people = associate(cameras, tracks, times)
-    joints = []
+    found = []
     for p in np.flatnonzero(np.count_nonzero(people.seen, axis=1) > 1):
         seen = gather(people.owners, int(p), tracks, motions, len(times))
         try:
@@ -98,8 +100,40 @@ def rebuilt(cameras: Sequence[Camera], tracks: list[list[Track2D]], motions: lis
                                  seen.poses, seen.pose_scores)  # fmt: skip
         except NothingSeen:  # nothing of this person could be triangulated
             continue
-        joints.append(result.motion.points)
-    return joints
+        found.append((seen, result.motion.points))
+    return found
+
+
+def uncertainty(seeds: int) -> None:
+    """The error that a run expects against the true one, per number of cameras and kind of noise; two people, 4 s."""
+    print("| cameras | noise | expected mm | true mm | ratio, smallest to largest |\n|---|---|---|---|---|")
+    for cameras in (2, 3, 4, 8):
+        for name, slow in (("each frame's own, 4 px", 0.0), ("and slow, 4 px", SLOW_PX)):
+            pairs = np.concatenate([_expected_and_true(cameras, slow, seed) for seed in range(seeds)])
+            expected, true = 1000 * pairs.mean(axis=0)
+            ratio = pairs[:, 0] / pairs[:, 1]
+            print(f"| {cameras} | {name} | {expected:.1f} | {true:.1f} | {ratio.min():.2f} to {ratio.max():.2f} |")
+
+
+def _expected_and_true(count: int, slow: float, seed: int) -> Array:
+    """(P,2) m of the people who came out, over the joints that the report judges."""
+    truth = build("crossing4_views", seed=seed, duration=4.0, cameras=count, actors=2).truth()
+    tracks, random = tracked(truth, seed), np.random.default_rng([seed, 5])
+    for track in (track for view in tracks for track in view):
+        drift = np.cumsum(random.standard_normal(track.keypoints.shape), axis=0)
+        track.keypoints[:] += slow * drift / drift.std(axis=0)
+    cameras = [path[0] for path in truth.cameras]
+    true, pairs = blazepose_to_h36m(truth.points), []
+    for seen, points in rebuilt(cameras, tracks, lifted_like(truth, tracks, seed), truth.times):
+        frames = np.flatnonzero(np.isfinite(points).all((1, 2))).astype(np.int32)
+        views = [(as_track(seen, v, 1), camera) for v, camera in enumerate(cameras)]
+        joints = points[frames]
+        sure, observed = np.ones(joints.shape[:2]), np.ones(len(frames), bool)
+        motion = Motion3D(1, "h36m-23", "world", frames, joints, sure, joints[:, 0], observed)
+        judged = H36M.index(*shared_joints(motion, views[0][0]))
+        off = np.linalg.norm(joints - true[:, frames], axis=-1)[..., judged].mean(axis=(1, 2)).min()
+        pairs.append((position_uncertainty(motion, views, truth.times).mean(), off))
+    return np.array(pairs).reshape(-1, 2)
 
 
 def lifted_like(truth: Truth, tracks: list[list[Track2D]], seed: int) -> list[list[Motion3D]]:
@@ -125,7 +159,7 @@ def lifted_like(truth: Truth, tracks: list[list[Track2D]], seed: int) -> list[li
 def judge(truth: Truth, tracks: list[list[Track2D]], seed: int) -> Judged:
     """Actors against persons: matched over the whole scene for errors, frame by frame for switches."""
     cameras = [path[0] for path in truth.cameras]
-    ours = rebuilt(cameras, tracks, lifted_like(truth, tracks, seed), truth.times)
+    ours = [points for _, points in rebuilt(cameras, tracks, lifted_like(truth, tracks, seed), truth.times)]
     true = blazepose_to_h36m(truth.points)
     found = np.stack([*ours, np.full(true.shape[1:], np.nan)])  # the last one is nobody
     apart = np.linalg.norm(found[None, :, :, 0] - true[:, None, :, 0], axis=-1)  # (A,P,T)

@@ -103,8 +103,8 @@ class OpenPose:
         if len(rows):
             boxes = np.concatenate([np.nanmin(points, axis=1), np.nanmax(points, axis=1)], axis=1)
         scores = np.where(known, np.clip(rows[..., 2], 0, 1), 0)
-        sure = scores.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-        return Detections(self.skeleton, boxes, sure.astype(np.float32), points, scores)
+        untold = np.full(len(rows), np.nan, np.float32)  # no score of a whole person is in the files
+        return Detections(self.skeleton, boxes, untold, points, scores)
 
 
 def folder_of(path: Path, clip: str) -> Path:

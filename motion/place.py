@@ -48,7 +48,8 @@ def placement(
         Motions in the world (NaN where the lifted pose is; a person without any pose does not matter to the others),
         the camera with `camera_to_world`, and a quality report:
         `up` ("feet" or "prior": what tells most of the up direction), `tilt_error_deg`, `floor` ("feet" or "guess"),
-        `stances`, `scale` and where it came from, `stature_m` and `reprojection_px` (median) per person id.
+        `stances`, `one_floor` (False: no statures bring everybody onto one), `scale` and where it came from,
+        `stature_m` and `reprojection_px` (median) per person id.
 
     Raises:
         ValueError: motions and tracks do not belong together, or a motion is not relative to the pelvis.
@@ -81,11 +82,12 @@ def _placement(
     if height_m is not None:
         bodies[main] = scaled(bodies[main], height_m / MEAN_STATURE_M)
     floor = fit_floor([evidence(body) for body in bodies])
-    bodies, factors = _tie_scales(bodies, floor, main if height_m is not None else None)
+    bodies, factors, one_floor = _tie_scales(bodies, floor, main if height_m is not None else None)
     ground, guessed = _ground(bodies, floor, factors)
     bodies = [on_ground(body, ground) for body in bodies]
     camera = replace(camera, camera_to_world=world_axes(ground.up, ground.height))
     quality = _quality(bodies, camera, floor, guessed, main if height_m is not None else None)
+    quality["one_floor"] = one_floor
     return Placement([to_world(body, camera) for body in bodies], camera, quality)
 
 
@@ -95,12 +97,12 @@ def _main(bodies: list[Body]) -> int:
     return max(range(len(bodies)), key=lambda k: (int(bodies[k].motion.observed.sum()), size[k]))
 
 
-def _tie_scales(bodies: list[Body], floor: Floor, fixed: int | None) -> tuple[list[Body], Array]:
-    """Everyone's floor becomes one: factors, likely near 1, that bring the camera heights together."""
+def _tie_scales(bodies: list[Body], floor: Floor, fixed: int | None) -> tuple[list[Body], Array, bool]:
+    """Everyone's floor becomes one: factors, likely near 1, that bring the camera heights together; can they?"""
     heights = floor.heights
     known = np.isfinite(heights) & (heights > 0.3)
     if known.sum() < 2:
-        return bodies, np.ones(len(bodies))
+        return bodies, np.ones(len(bodies)), True
     away = np.array([float(np.nanmedian(body.path[:, 2])) for body in bodies])
     tilted = (away - away[known].mean()) * floor.tilt_error
     unsure = SCALE_ERROR**2 + (np.hypot(np.nan_to_num(floor.height_errors), tilted) / np.where(known, heights, 1)) ** 2
@@ -114,8 +116,8 @@ def _tie_scales(bodies: list[Body], floor: Floor, fixed: int | None) -> tuple[li
         shift = np.where(known, prior / (prior + unsure) * ((weight * log).sum() / weight.sum() - log), 0.0)
     factors = np.exp(shift)
     if np.any(factors > TALLEST) or np.any(factors < SMALLEST):  # nobody is so: they stand on different levels
-        return bodies, np.ones(len(bodies))
-    return [scaled(body, f) for body, f in zip(bodies, factors, strict=True)], factors
+        return bodies, np.ones(len(bodies)), False
+    return [scaled(body, f) for body, f in zip(bodies, factors, strict=True)], factors, True
 
 
 def _ground(bodies: list[Body], floor: Floor, factors: Array) -> tuple[Ground, bool]:

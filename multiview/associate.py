@@ -67,23 +67,24 @@ def associate(cameras: Sequence[Camera], tracks: Sequence[Sequence[Track2D]], ti
         raise ValueError(f"{len(cameras)} cameras for tracks of {len(tracks)} views")
     if any(len(track) and track.frames[-1] >= len(times) for view in tracks for track in view):
         raise ValueError(f"a track goes beyond the {len(times)} times of the scene")
-    slots = [_slots(c, t, len(times)) for c, t in zip(cameras, tracks, strict=True)]
-    first = np.cumsum([0, *(len(s.track) for s in slots)])
-    nodes = np.concatenate([s.track for s in slots])  # (N,T)
-    view = np.repeat(np.arange(len(slots)), np.diff(first))
+    rows = [slots(c, t, len(times)) for c, t in zip(cameras, tracks, strict=True)]
+    first = np.cumsum([0, *(len(r.track) for r in rows)])
+    nodes = np.concatenate([r.track for r in rows])  # (N,T)
+    view = np.repeat(np.arange(len(rows)), np.diff(first))
     step = float(np.median(np.diff(times))) if len(times) > 1 else 1 / 30
     odds = np.zeros((len(times), len(nodes), len(nodes)), np.float32)
-    for a, b in combinations(range(len(slots)), 2):
-        here = smoothed(_evidence(slots[a], slots[b]) * RATE * step, _starts(slots[a].track, slots[b].track), step)
+    for a, b in combinations(range(len(rows)), 2):
+        here = smoothed(evidence(rows[a], rows[b]) * RATE * step, _starts(rows[a].track, rows[b].track), step)
         odds[:, first[a] : first[a + 1], first[b] : first[b + 1]] = here
         odds[:, first[b] : first[b + 1], first[a] : first[a + 1]] = np.swapaxes(here, 1, 2)
-    centres = np.concatenate([_middle(s) for s in slots])
-    eyes = np.concatenate([np.broadcast_to(s.eye[:, 0], (len(s.track), len(times), 3)) for s in slots])
+    centres = np.concatenate([_middle(r) for r in rows])
+    eyes = np.concatenate([np.broadcast_to(r.eye[:, 0], (len(r.track), len(times), 3)) for r in rows])
     persons = follow(odds, nodes, view, eyes, centres, np.asarray(times, float))
     return _people(persons, nodes, view, tracks)
 
 
-def _slots(camera: Camera, tracks: Sequence[Track2D], times: int) -> Slots:
+def slots(camera: Camera, tracks: Sequence[Track2D], times: int) -> Slots:
+    """The tracks of one view, whose `frames` count a scene's times, of which there are `times`."""
     rows: list[int] = []  # the frame from which on each row is free
     row_of = {}
     for k in sorted(range(len(tracks)), key=lambda k: int(tracks[k].frames[0]) if len(tracks[k]) else 0):
@@ -106,7 +107,7 @@ def _slots(camera: Camera, tracks: Sequence[Track2D], times: int) -> Slots:
                  centre(camera).reshape(-1, 1, 3))  # fmt: skip
 
 
-def _evidence(a: Slots, b: Slots) -> Array:
+def evidence(a: Slots, b: Slots) -> Array:
     """(T,Ma,Mb) in [-1,1]: 1 where all rays meet, -1 where none do, 0 where nothing is known."""
     times = a.track.shape[1]
     out = np.zeros((times, len(a.track), len(b.track)), np.float32)

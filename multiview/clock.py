@@ -2,8 +2,10 @@
 
 A view's own time t stands for the scene's time `offset + rate * t`. Between two frames a joint goes along the cubic
 through the two that takes its slopes there from parabolas through three frames (Catmull and Rom 1974, uneven times), or
-along the line where a further frame lacks. Nothing is made up before the first frame, after the last, or where two
-frames that hold the joint lie farther apart than `max_gap_s`; at a time that is a frame's own, its numbers are kept.
+along the line where a further frame lacks. Up to half a frame before the first and after the last it goes on along the
+line through the outermost two, so that clocks that differ by a part of a frame share all their frames. Nothing is made
+up beyond, or where two frames that hold the joint lie farther apart than `max_gap_s`; at a time that is a frame's own,
+its numbers are kept.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 from pipeline.results import Array, Motion3D, Track2D
 
 MAX_GAP_S = 0.25
+BEYOND = 0.5  # frames that a track goes on before its first and after its last one
 FROZEN_S, FROZEN_PX = 0.25, 0.02  # keypoints that stay so still for so long come from a picture that does
 _SAME = 1e-7  # s; the times of containers are coarser
 
@@ -22,7 +25,7 @@ _SAME = 1e-7  # s; the times of containers are coarser
 def on_clock(
     track: Track2D, own_times: Array, scene_times: Array, offset: float, rate: float = 1.0, max_gap_s: float = MAX_GAP_S
 ) -> Track2D:
-    """The track at those of the scene's times that lie within its life; `frames` count the scene's times.
+    """The track at those of the scene's times that lie within half a frame of its life; `frames` count these times.
 
     Args:
         own_times: (T_clip,) s of all frames of the view's clip.
@@ -113,7 +116,7 @@ class _Places:
     own: Array  # (T,) s
     wanted: Array  # (N,) s, on the view's own clock
     before: Array  # (N,) the frame at or before
-    after: Array  # (N,) the frame at or after
+    after: Array  # (N,) the frame at or after; before the first and after the last frame the outermost two
 
     @property
     def nearest(self) -> Array:
@@ -134,16 +137,19 @@ class _Bracket:
 
 
 def _places(frames: Array, own_times: Array, scene_times: Array, offset: float, rate: float) -> tuple[Array, _Places]:
-    """The scene's frames (N,) int32 within a track's life, and where they lie in it."""
-    own = np.asarray(own_times, np.float64)[frames]
+    """The scene's frames (N,) int32 within half a frame of a track's life, and where they lie in it."""
+    clip = np.asarray(own_times, np.float64)
+    own = clip[frames]
     wanted = (np.asarray(scene_times, np.float64) - offset) / rate
     inside = np.zeros(len(wanted), bool)
     if len(own):
-        inside = (wanted >= own[0] - _SAME) & (wanted <= own[-1] + _SAME)
+        beyond = max(_SAME, BEYOND * float(np.median(np.diff(clip)))) if len(clip) > 1 else _SAME
+        inside = (wanted >= own[0] - beyond) & (wanted <= own[-1] + beyond)
     wanted = wanted[inside]
     after = np.minimum(np.searchsorted(own, wanted - _SAME), len(own) - 1)
     exact = np.abs(own[after] - wanted) <= _SAME
-    before = np.where(exact, after, after - 1)
+    after = np.where(exact, after, np.maximum(after, min(1, len(own) - 1)))  # before the first: on its line
+    before = np.where(exact, after, np.maximum(after - 1, 0))
     wanted = np.where(exact, own[after], wanted)
     return np.flatnonzero(inside).astype(np.int32), _Places(own, wanted, before, after)
 
@@ -178,7 +184,7 @@ def _linear(values: Array, at: _Places, between: _Bracket, missing: float) -> Ar
     """(T,J) or (T,J,C) -> (N,J) or (N,J,C)."""
     joints = np.arange(between.known.shape[1])
     left, right = values[between.before, joints], values[between.after, joints]
-    part, known = _part(at, between), between.known
+    part, known = np.clip(_part(at, between), 0, 1), between.known
     if values.ndim == 3:
         part, known = part[..., None], known[..., None]
     mixed = np.where(part == 0, left, (1 - part) * left.astype(np.float64) + part * right.astype(np.float64))
@@ -200,7 +206,7 @@ def _cubic(values: Array, at: _Places, between: _Bracket) -> Array:
     start = _slope(secant, (p1 - p0) / np.where(t1 > t0, t1 - t0, 1.0), step, t1 - t0)
     end = _slope(secant, (p3 - p2) / np.where(t3 > t2, t3 - t2, 1.0), step, t3 - t2)
     u = _part(at, between)[..., None]
-    bend = u * (1 - u) * step * ((1 - u) * (start - secant) - u * (end - secant))
+    bend = np.maximum(u * (1 - u), 0) * step * ((1 - u) * (start - secant) - u * (end - secant))
     mixed = np.where(u == 0, p1, (1 - u) * p1 + u * p2 + bend)
     return np.where(between.known[..., None], mixed, np.nan).astype(values.dtype)
 
@@ -211,6 +217,6 @@ def _slope(secant: Array, other: Array, step: Array, further: Array) -> Array:
 
 
 def _part(at: _Places, between: _Bracket) -> Array:
-    """(N,J) in [0,1]: how far on the way from `before` to `after`."""
+    """(N,J) how far on the way from `before` to `after`: in [0,1], outside only beyond the ends."""
     first, last = at.own[between.before], at.own[between.after]
     return np.where(last > first, (at.wanted[:, None] - first) / np.where(last > first, last - first, 1.0), 0.0)

@@ -43,7 +43,7 @@ def join(seen: Sequence[Seen], rig: list[Camera], options: Options) -> Joined:
         rig: a camera per view that is known; none: they are found.
 
     Raises:
-        InputError: clips without a common time, or too little to find cameras by.
+        InputError: clips without a common time, a rig of exchanged cameras, or too little to find cameras by.
     """
     from multiview.associate import associate
     from multiview.people import as_track, gather
@@ -53,11 +53,13 @@ def join(seen: Sequence[Seen], rig: list[Camera], options: Options) -> Joined:
     if not any(one.tracks for one in seen):
         return Joined(cameras, [], [[] for _ in seen], notes.about, tuple(notes.warnings))
     tracks, lifted = _at(times, cameras, seen, notes)
-    if not rig:
+    if rig:
+        _in_order(cameras, tracks, seen, options)
+    else:
         cameras = found_cameras(tracks, lifted, cameras, seen, options, notes)
         tracks, lifted = _at(times, cameras, seen, Notes())  # their clocks are known better now
     crowd = associate(cameras, tracks, times)
-    notes.warnings += _strangers(crowd.seen, cameras, bool(rig))
+    notes.warnings[:0] = _strangers(crowd.seen, cameras, bool(rig))
     people = [gather(crowd.owners, person, tracks, lifted, len(times)) for person in range(len(crowd))]
     motions = [m for n, person in enumerate(people, 1) if (m := _motion(n, person, cameras, times)) is not None]
     cameras, motions = _sized(cameras, motions, bool(rig), options.height_m, notes)
@@ -94,6 +96,23 @@ def _at(
     return tracks, lifted
 
 
+def _in_order(
+    cameras: Sequence[Camera], tracks: Sequence[Sequence[Track2D]], seen: Sequence[Seen], options: Options
+) -> None:
+    """Raises InputError where the videos fit the rig's cameras in another order."""
+    from multiview.exchanged import better_order
+
+    order = better_order(cameras, tracks, len(seen[0].clip.info.times))
+    if order is None:
+        return
+    wrong = [(one, v, i) for v, (one, i) in enumerate(zip(seen, order, strict=True)) if v != i]
+    raise InputError(
+        f"the cameras of {options.cameras} are exchanged",
+        "; ".join(f"{one.path.name} fits {cameras[i].name}, not {cameras[v].name}" for one, v, i in wrong),
+        "other names in the rig's file, or other names or another order of the videos",
+    )
+
+
 def _strangers(seen: Array, cameras: Sequence[Camera], known: bool) -> list[str]:
     """What is told where too little of what the views saw meets in another view; `seen` (P,V) frames."""
     together = np.where((seen > 0).sum(axis=1, keepdims=True) > 1, seen, 0)
@@ -101,8 +120,11 @@ def _strangers(seen: Array, cameras: Sequence[Camera], known: bool) -> list[str]
     if (total > 0).sum() < 2 or shared.sum() > MEETING * total.sum():
         return []
     alone = [c.name for c, some, of in zip(cameras, total, shared, strict=True) if of < MEETING * some]
-    cause = "the calibration may be of other cameras, or the clips not synchronous" if known else "see the report"
-    return [f"most of what {', '.join(alone) or 'the views'} saw meets nobody in another view: {cause}"]
+    text = f"most of what {', '.join(alone) or 'the views'} saw meets nobody in another view"
+    if not known:
+        return [f"{text}: see the report"]
+    cause = "the calibration may be of other cameras, or the clips not synchronous"
+    return [f"do not trust this scene: {text}; {cause}"]
 
 
 def _motion(number: int, person: SeenPerson, cameras: list[Camera], times: Array) -> Motion3D | None:

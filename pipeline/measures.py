@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.projection import during, project
@@ -18,17 +20,39 @@ def shared_joints(motion: Motion3D, track: Track2D) -> list[str]:
     return [name for name in skeleton(motion.skeleton).joints if name in skeleton(track.skeleton).joints]
 
 
+def seen_as(motion: Motion3D, track: Track2D) -> tuple[Array, Array]:
+    """(T,S,2) px and scores (T,S): shared joints as the track has them in the motion's frames; NaN and 0 elsewhere."""
+    names = shared_joints(motion, track)
+    keypoints = np.full((len(motion), len(names), 2), np.nan)
+    scores = np.zeros((len(motion), len(names)))
+    _, rows, of_track = np.intersect1d(motion.frames, track.frames, assume_unique=True, return_indices=True)
+    here = skeleton(track.skeleton).index(*names)
+    keypoints[rows], scores[rows] = track.keypoints[of_track][:, here], track.scores[of_track][:, here]
+    return keypoints, scores
+
+
 def sure(motion: Motion3D, track: Track2D) -> Array:
     """(T,S) bool: which of the shared joints the track has seen for sure in each of the motion's frames."""
-    names = shared_joints(motion, track)
-    found = np.zeros((len(motion), len(names)), bool)
-    _, rows, of_track = np.intersect1d(motion.frames, track.frames, assume_unique=True, return_indices=True)
-    found[rows] = track.scores[of_track][:, skeleton(track.skeleton).index(*names)] > SURE
-    return found
+    return seen_as(motion, track)[1] > SURE
 
 
-def reprojection_errors(motion: Motion3D, track: Track2D, camera: Camera) -> Array:
-    """(F,S) px between the shared joints as found and as the camera sees the 3D ones, in the frames of both.
+def position_uncertainty(motion: Motion3D, views: Sequence[tuple[Track2D, Camera]], times: Array) -> Array:
+    """(T,S) m: the distances from the truth to be expected of the shared joints, of tracks of several views.
+
+    Args:
+        views: the person's track and the camera of each.
+        times: (T_scene,) s.
+    """
+    from multiview.uncertainty import expected_errors
+
+    keypoints, scores = (np.stack(part) for part in zip(*(seen_as(motion, t) for t, _ in views), strict=True))
+    cameras = [during(camera, motion.frames) for _, camera in views]
+    points = motion.joints[:, skeleton(motion.skeleton).index(*shared_joints(motion, views[0][0]))]
+    return expected_errors(cameras, keypoints, scores, points, times[motion.frames])
+
+
+def reprojection_offsets(motion: Motion3D, track: Track2D, camera: Camera) -> Array:
+    """(F,S,2) px from where the camera sees the shared 3D joints to where they were found, in the frames of both.
 
     NaN where a joint was not found for sure, or is behind the camera.
     """
@@ -36,8 +60,13 @@ def reprojection_errors(motion: Motion3D, track: Track2D, camera: Camera) -> Arr
     frames, rows, of_track = np.intersect1d(motion.frames, track.frames, assume_unique=True, return_indices=True)
     there, here = skeleton(motion.skeleton).index(*names), skeleton(track.skeleton).index(*names)
     pixels, _ = project(during(camera, frames), motion.joints[rows][:, there])
-    error = np.linalg.norm(pixels - track.keypoints[of_track][:, here], axis=-1)
-    return np.where(track.scores[of_track][:, here] > SURE, error, np.nan)
+    off = track.keypoints[of_track][:, here] - pixels
+    return np.where((track.scores[of_track][:, here] > SURE)[..., None], off, np.nan)
+
+
+def reprojection_errors(motion: Motion3D, track: Track2D, camera: Camera) -> Array:
+    """(F,S) px: the lengths of `reprojection_offsets`."""
+    return np.linalg.norm(reprojection_offsets(motion, track, camera), axis=-1)
 
 
 def jitter(joints: Array, times: Array) -> float:

@@ -22,6 +22,7 @@ from pipeline.results import Scene
 
 MISFIT = 0.15  # of the person's height in the picture, that 3D joints may lie off their keypoints
 SUNK_M = 0.15  # depth below the floor that is told
+LEVELS_M = 0.08  # difference of two people's lowest, and height above the floor of one's, that are told
 KEPT = "as the rig has it"  # the world of a rig whose Z is up
 PACKAGES = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "scipy", "typer")
 
@@ -84,7 +85,7 @@ def _of_person(scene: Scene, number: int) -> dict[str, Any]:
 
 def warnings(scene: Scene) -> list[str]:
     """What a user should know before trusting the result."""
-    texts = [*scene.clip.warnings, *scene.provenance.get("joining", ())]
+    texts = [*scene.provenance.get("joining", ()), *scene.clip.warnings]
     if not scene.people:
         texts.append("nobody was found")
     if scene.clip.fps < 20 and len(scene.clip.times) > 1:
@@ -98,9 +99,10 @@ def warnings(scene: Scene) -> list[str]:
         if person["observed"] < 0.8:
             texts.append(f"person {person['id']} was seen in only {person['observed']:.0%} of the frames")
         texts += _doubts(person)
+    placement = scene.provenance.get("placement", {})
+    texts += _levels(scene.quality.get("people", []), placement)
     if scene.views:
         texts += doubts(scene)
-    placement = scene.provenance.get("placement", {})
     if scene.people and placement.get("up") == "prior" and placement.get("world") != KEPT:
         tilt = placement.get("tilt_error_deg") or 0
         texts.append(f"the feet hardly tell how the floor is tilted: people may lean by {tilt:.0f} degrees or more")
@@ -116,6 +118,21 @@ def _doubts(person: dict[str, Any]) -> list[str]:
         text = f"person {person['id']} is up to {-person['lowest_m']:.2f} m below the floor"
         texts.append(f"{text}: more than one level, or feet that are not seen")
     return texts
+
+
+def _levels(people: list[dict[str, Any]], placement: dict[str, Any]) -> list[str]:
+    """Where people's feet do not come down to one floor; who is deep below it is told already."""
+    if placement.get("one_floor") is False:
+        return ["people stand on different levels, no statures bring them onto one: sizes and distances are less sure"]
+    known = [(person["lowest_m"], person["id"]) for person in people if person["lowest_m"] is not None]
+    if not known or min(known)[0] < -SUNK_M:
+        return []
+    (least, low), (most, high) = min(known), max(known)
+    cause = "more than one level, a tilted floor, or feet that are not seen"
+    if most - least > LEVELS_M:
+        return [f"person {high} stays {most - least:.2f} m higher than person {low}: {cause}"]
+    most -= placement.get("rig_floor_m", 0.0)  # how far a rig's zero lies off is told by itself
+    return [f"person {high} stays {most:.2f} m above the floor: {cause}"] if most > LEVELS_M else []
 
 
 def write_report(scene: Scene, file: Path) -> None:

@@ -26,7 +26,7 @@ class Detections:
 
     skeleton: str  # name in pipeline.skeletons
     boxes: Array  # (P,4) float32 px, x1 y1 x2 y2
-    box_scores: Array  # (P,) float32 in [0,1]
+    box_scores: Array  # (P,) float32 in [0,1], NaN where the detector tells the joints' alone
     keypoints: Array  # (P,J,2) float32 px
     scores: Array  # (P,J) float32 in [0,1]: how sure the detector is of the position (visibility)
     presence: Array | None = None  # (P,J) float32 in [0,1]: is the joint inside the picture at all

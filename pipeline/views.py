@@ -22,6 +22,7 @@ from pipeline.clip_stages import ClipStages
 from pipeline.errors import NobodyError
 from pipeline.joining import Joined, join
 from pipeline.ledger import Arrays, Ledger
+from pipeline.report_views import summary
 from pipeline.results import Camera, ClipInfo, Motion3D, Scene, Track2D, View
 from pipeline.runner import claim_folder, drawn
 from pipeline.view_cameras import Seen, known_rig, names_of
@@ -72,6 +73,8 @@ class ViewsRun:
         self._add_up()
         self._write_cameras([view.camera for view in scene.views])
         scene = Writing(self.runner, self.clips, self.ledger).write(scene, key(scene_key, self.options.person))
+        if text := summary(scene):
+            log.info("%s: %s", self.home.name, text)
         for text in scene.provenance["warnings"]:
             log.warning("%s: %s", self.home.name, text)
         return scene
@@ -114,7 +117,7 @@ class ViewsRun:
             for view, camera, tracks in zip(self.views, joined.cameras, joined.tracks, strict=True)
         )
         people = [joined.motions[i] for i in chosen]
-        facts = self.facts | {"placement": joined.about, "joining": [*self.rig_notes, *joined.warnings]}
+        facts = self.facts | {"placement": joined.about, "joining": [*joined.warnings, *self.rig_notes]}
         scene = Scene(views[0].clip, views[0].camera, views[0].tracks, people, facts, {}, views)
         return replace(scene, quality=quality(scene))
 

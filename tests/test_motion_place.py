@@ -149,6 +149,17 @@ def test_a_jump_from_a_roof_neither_tips_the_world_nor_stretches_people():
     assert all(1.5 < stature_m < 1.95 for stature_m in placed.quality["stature_m"].values())
 
 
+@pytest.mark.parametrize("raised", [0.0, 1.0])
+def test_a_stage_that_no_stature_explains_is_told(raised):
+    camera, pairs = people.look(12, 1.6), []
+    for n, (x, up) in enumerate([(-1.0, raised), (1.0, 0.0)], 1):
+        path = lambda t, x=x: np.stack([x + 0.2 * t, 5 + 0.3 * t], -1)  # noqa: E731
+        joints, contacts = people.walker(path, TIMES)
+        pairs.append(people.observe(joints + np.array([0, 0, up]), camera, TIMES, n, contacts=contacts))
+    placed = placement([m for m, _ in pairs], [t for _, t in pairs], camera, TIMES)
+    assert placed.quality["one_floor"] == (raised == 0)
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.permutations([0, 1, 2]), st.booleans())
 def test_the_order_of_people_does_not_matter(order, given_height):

@@ -48,11 +48,12 @@ def test_equal_clocks_keep_every_byte(move, offset):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.floats(-0.8, 0.8), st.floats(0.9, 1.1))
-def test_parabolas_come_back_at_any_time_within_and_nothing_beyond(seed, offset, rate):
+def test_parabolas_come_back_at_any_time_within_and_nothing_far_beyond(seed, offset, rate):
     own, scene = uneven(seed), np.arange(0, 60) / 25
     track, motion, powers = polynomial(own, seed=seed)
     at = (scene - offset) / rate
-    inside = (at >= own[0] - 1e-7) & (at <= own[-1] + 1e-7)
+    half = np.median(np.diff(own)) / 2
+    inside = (at >= own[0] - half) & (at <= own[-1] + half)
     truth = sum(powers[..., k] * at[inside, None, None] ** k for k in range(3))
     moved, lifted = on_clock(track, own, scene, offset, rate), motion_on_clock(motion, own, scene, offset, rate)
     np.testing.assert_array_equal(moved.frames, np.flatnonzero(inside))
@@ -100,6 +101,31 @@ def test_unobserved_frames_and_boxes_are_told():
     moved = on_clock(track, np.arange(30) / 20, np.arange(40) / 40, -0.25)
     assert moved.frames[0] == 0 and not moved.observed[[15, 16, 17]].any() and moved.observed[[14, 18]].all()
     assert np.isnan(moved.boxes[15:]).all() and np.isfinite(moved.boxes[:15]).all()
+
+
+@pytest.mark.parametrize("late", [0.4, -0.4])
+def test_a_part_of_a_frame_at_the_ends_is_on_the_line_of_the_outermost_two(late):
+    own = np.arange(20) / 20
+    track, motion, powers = polynomial(own, degree=1)
+    track.scores[[0, -1]] = 0.3
+    moved, lifted = on_clock(track, own, own, late / 20), motion_on_clock(motion, own, own, late / 20)
+    truth = powers[..., 0] + powers[..., 1] * (own - late / 20)[:, None, None]
+    np.testing.assert_array_equal(moved.frames, np.arange(20))
+    np.testing.assert_allclose(moved.keypoints, truth[..., :2], atol=1e-6)
+    np.testing.assert_allclose(lifted.joints, truth, atol=1e-6)
+    end = 0 if late > 0 else -1
+    np.testing.assert_allclose(moved.scores[end], 0.3)  # as sure as the outermost frame, not less and less
+    np.testing.assert_array_equal(moved.boxes[end], track.boxes[end])
+    far = on_clock(track, own, own, 1.5 * late / 20)
+    assert len(far) == 19
+
+
+def test_a_track_of_one_frame_holds():
+    own = np.arange(20) / 20
+    track = polynomial(own[:1], first=7)[0]
+    moved = on_clock(track, own, own, 0.02)
+    assert moved.frames.tolist() == [7]
+    np.testing.assert_array_equal(moved.keypoints, track.keypoints)
 
 
 def test_no_common_time_is_an_empty_track():

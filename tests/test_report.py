@@ -20,8 +20,12 @@ def scene():
     return scene_of(Pictures(np.arange(40) / 30))
 
 
-def moved(scene, offset):
-    people = [dataclasses.replace(motion, joints=motion.joints + np.array(offset)) for motion in scene.people]
+def moved(scene, offset, of_second=None):
+    offsets = [offset, offset if of_second is None else of_second]
+    people = [
+        dataclasses.replace(motion, joints=motion.joints + np.array(by))
+        for motion, by in zip(scene.people, offsets, strict=False)
+    ]
     return dataclasses.replace(scene, people=people)
 
 
@@ -33,6 +37,29 @@ def test_people_below_the_floor_are_told(scene):
     assert "person 1 is up to 0.40 m below the floor" in told(
         moved(scene, [0, 0, -0.4 - lowest(scene.people[0].joints)])
     )
+
+
+def test_two_floor_levels_are_told_once(scene):
+    """A man on a treadmill hovers above the floor on which the other one stands; who is deep below is told as that."""
+    level = moved(scene, [0, 0, -lowest(scene.people[0].joints)])
+    two = dataclasses.replace(
+        level,
+        people=[level.people[0], dataclasses.replace(level.people[0], id=2)],
+        tracks=[level.tracks[0], dataclasses.replace(level.tracks[0], id=2)],
+    )
+    assert "higher" not in told(two) and "above the floor" not in told(two)
+    higher = told(moved(two, [0, 0, 0], [0, 0, 0.1]))
+    assert "person 2 stays 0.10 m higher than person 1: more than one level" in higher
+    assert "above the floor" not in higher and "stays" not in told(moved(two, [0, 0, 0.05], [0, 0, 0.02]))
+    assert "person 1 stays 0.10 m above the floor" in told(moved(level, [0, 0, 0.1]))
+    assert "above the floor" not in told(moved(level, [0, 0, 0.1]), {"up": "feet", "rig_floor_m": 0.1})
+    deep = told(moved(two, [0, 0, 0], [0, 0, -0.4]))
+    assert "person 2 is up to 0.40 m below the floor" in deep and "higher" not in deep
+
+
+def test_levels_that_no_stature_explains_are_told(scene):
+    assert "people stand on different levels" in told(scene, {"up": "feet", "one_floor": False})
+    assert "levels" not in told(scene, {"up": "feet", "one_floor": True})
 
 
 def test_3d_that_does_not_fit_the_picture_is_told(scene):

@@ -11,6 +11,7 @@ from filmed_views import ring, studio, unseen, views_scene, without
 from pipeline.measures import bone_variation, reprojection_errors, sure
 from pipeline.projection import project
 from pipeline.report import quality, warnings, write_report
+from pipeline.report_views import summary
 from pipeline.skeletons import skeleton
 
 
@@ -69,6 +70,25 @@ def test_views_per_joint_count_what_was_seen_for_sure(scene):
     assert person["seen_by"] == ["cam_1", "cam_2", "cam_3", "cam_4"]
 
 
+def test_fewer_views_and_more_noise_are_less_sure(scene):
+    """And the reader is told in one line; of who is seen by one view alone nothing is claimed."""
+    random, views = np.random.default_rng(0), []
+    for view in scene.views:
+        tracks = [replace(t, keypoints=t.keypoints + random.normal(0, 3, t.keypoints.shape)) for t in view.tracks]
+        views.append(replace(view, tracks=tracks))
+    four = replace(scene, views=tuple(views))
+    two = replace(scene, views=tuple(views[:2]))
+    sure, less, least = (
+        [p["position_uncertainty_mm"] for p in measured(s).quality["people"]] for s in (scene, four, two)
+    )
+    assert max(sure) < 2 < min(less) and all(b > 1.3 * a for a, b in zip(less, least, strict=True))
+    assert f"person 1 to about {less[0]:.0f} mm (4 views), of person 2" in summary(measured(four))
+    joints = measured(two).quality["people"][0]["position_uncertainty_mm_per_joint"]
+    assert np.mean(list(joints.values())) == pytest.approx(least[0], rel=0.1)
+    alone = measured(without(without(without(four, 0), 1), 2))
+    assert [p["position_uncertainty_mm"] for p in alone.quality["people"]] == [None, None] and summary(alone) == ""
+
+
 def test_errors_are_those_of_the_distorted_picture(scene):
     """The lens bends the picture, which a pinhole would take for errors of the 3D."""
     motion, view = scene.people[1], scene.views[2]
@@ -107,19 +127,33 @@ def test_a_view_that_does_not_fit_is_told(scene):
     assert text.count("does not fit the others") == 1
 
 
+def test_a_view_whose_picture_is_shifted_is_told_by_little(scene):
+    """Two per cent of a person's height in one direction are no noise; as much in all directions is."""
+    random = np.random.default_rng(0)
+    tall = np.median(scene.views[1].tracks[0].boxes[:, 3] - scene.views[1].tracks[0].boxes[:, 1])
+
+    def moved(by):
+        tracks = [replace(t, keypoints=t.keypoints + by(t.keypoints.shape)) for t in scene.views[1].tracks]
+        return changed(scene, 1, tracks=tracks)
+
+    text = told(moved(lambda shape: np.array([0.02 * tall, 0], np.float32)))
+    assert "view cam_2 does not fit the others" in text and f"mostly to one side ({0.02 * tall:+.0f} px right" in text
+    assert "does not fit" not in told(moved(lambda shape: random.normal(0, 0.015 * tall, shape)))
+
+
 def test_who_is_seen_by_one_view_and_joints_of_too_few(scene):
     for number in (0, 1, 2):
         tracks = scene.views[number].tracks
         scene = changed(scene, number, tracks=[tracks[0], unseen(tracks[1])])
     text = told(scene)
-    assert "person 2 is seen by view cam_4 only" in text
+    assert "person 2 is seen by view cam_4 only: their size and distance are guessed" in text
     wrist = skeleton("blazepose-33").index("left_wrist")
     for number in (0, 1, 2):
         track = scene.views[number].tracks[0]
         scores = track.scores.copy()
         scores[:, wrist] = 0.1
         scene = changed(scene, number, tracks=[replace(track, scores=scores), scene.views[number].tracks[1]])
-    assert "person 1: fewer than two views see the left wrist most of the time" in told(scene)
+    assert "person 1: fewer than two views see the left wrist for sure most of the time" in told(scene)
 
 
 def test_a_view_that_films_little_is_told(scene):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import people
@@ -11,7 +12,7 @@ from views_on_disk import write
 import pipeline
 import videopose
 from exporters import npz
-from multiview.rig import read_rig
+from multiview.rig import read_rig, write_rig
 from pipeline.errors import InputError, NobodyError, UsageError
 from pipeline.joining import _sized
 from pipeline.options import Options
@@ -189,12 +190,23 @@ def test_in_python(disk, tmp_path):
         pipeline.run(disk.films[0], out=tmp_path, cameras=disk.rig)
 
 
-def test_a_rig_of_other_cameras_is_told(disk, tmp_path):
+def test_exchanged_cameras_are_refused(disk, tmp_path):
     wrong = tmp_path / "wrong.toml"
     text = disk.rig.read_text().replace("cam_01", "cam_x").replace("cam_02", "cam_01").replace("cam_x", "cam_02")
     wrong.write_text(text)
-    scene = run(disk, tmp_path / "out", cameras=wrong)
-    assert any("the calibration may be of other cameras" in text for text in scene.provenance["warnings"])
+    with pytest.raises(InputError, match=r"cam01.mp4 fits cam_02, not cam_01; cam02.mp4 fits cam_01, not cam_02"):
+        run(disk, tmp_path / "out", cameras=wrong)
+
+
+def test_a_rig_of_other_cameras_is_the_first_that_is_told(disk, tmp_path):
+    cameras = read_rig(disk.rig)
+    poses = [camera.camera_to_world.copy() for camera in cameras]
+    for number, pose in enumerate(poses):
+        pose[2, 3] += 1.5 * number
+    other = [replace(camera, camera_to_world=pose) for camera, pose in zip(cameras, poses, strict=True)]
+    write_rig(tmp_path / "other.toml", other, "pose2sim")
+    warnings = run(disk, tmp_path / "out", cameras=tmp_path / "other.toml").provenance["warnings"]
+    assert warnings[0].startswith("do not trust this scene: most of what cam_01, cam_02, cam_03 saw")
 
 
 def test_a_rig_of_fewer_cameras_is_refused(disk, tmp_path):
