@@ -107,13 +107,13 @@ def _joined(parts: list[Array]) -> Array:
 
 def doubts(scene: Scene) -> list[str]:
     """What speaks against a view or a person, in words; `scene.quality` is filled."""
-    texts = [f"view {view.name}: {text}" for view in scene.views[1:] for text in view.clip.warnings]
+    texts = [f"{view.name}: {text}" for view in scene.views[1:] for text in view.clip.warnings]
     misfits = [view["reprojection_error_of_height"] for view in scene.quality["views"]]
     for number, (view, measured) in enumerate(zip(scene.views, scene.quality["views"], strict=True)):
         if scene.people and not measured["reprojection_error_px_per_person"]:
-            texts.append(f"view {view.name} sees nobody")
+            texts.append(f"{view.name}: sees nobody")
         if measured["covers"] < _COVERED:
-            texts.append(f"view {view.name} films only {measured['covers']:.0%} of the scene's time")
+            texts.append(f"{view.name}: films only {measured['covers']:.0%} of the scene's time")
         others = [m for n, m in enumerate(misfits) if n != number and m is not None]
         if others and misfits[number] is not None:
             texts += _misfit(view.name, misfits[number], float(np.median(others)), measured["reprojection_error_px"])
@@ -125,7 +125,7 @@ def doubts(scene: Scene) -> list[str]:
 def _misfit(name: str, share: float, others: float, error: float) -> list[str]:
     if share < _WORTH_TELLING or share < _WORSE * others:
         return []
-    text = f"view {name} does not fit the others: its 3D poses lie {error:.0f} px beside what was found in it"
+    text = f"{name}: does not fit the others: its 3D poses lie {error:.0f} px beside what was found in it"
     share, others = (f"{100 * value:.1f} %" for value in (share, others))  # type: ignore[assignment]
     return [f"{text} ({share} of a person's height, elsewhere {others}); its camera or its timing may be wrong"]
 
@@ -133,7 +133,7 @@ def _misfit(name: str, share: float, others: float, error: float) -> list[str]:
 def _person_doubts(person: dict[str, Any]) -> list[str]:
     texts, seen = [], person["seen_by"]
     if len(seen) == 1:
-        texts.append(f"person {person['id']} is seen by view {seen[0]} only: the distance from it is an estimate")
+        texts.append(f"person {person['id']} is seen by {seen[0]} only: the distance from it is an estimate")
     fewer = person["joints_of_fewer_than_two_views"]
     mostly = [name.replace("_", " ") for name, share in fewer.items() if share > _MOSTLY]
     if len(seen) > 1 and mostly:
