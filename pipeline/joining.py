@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -36,11 +36,12 @@ class Joined:
     warnings: tuple[str, ...]
 
 
-def join(seen: Sequence[Seen], rig: list[Camera], options: Options) -> Joined:
+def join(seen: Sequence[Seen], rig: list[Camera], options: Options, tell: Callable[[str], None]) -> Joined:
     """All views together, on the first one's clock.
 
     Args:
         rig: a camera per view that is known; none: they are found.
+        tell: hears of each step before it begins: clocks, cameras, people.
 
     Raises:
         InputError: clips without a common time, or too little to find cameras by.
@@ -49,13 +50,17 @@ def join(seen: Sequence[Seen], rig: list[Camera], options: Options) -> Joined:
     from multiview.people import as_track, gather
 
     notes, times = Notes(), seen[0].clip.info.times
+    if options.sync != "none":
+        tell("clocks")
     cameras = on_one_clock(rig or [one.camera for one in seen], seen, bool(rig), options, notes)
     if not any(one.tracks for one in seen):
         return Joined(cameras, [], [[] for _ in seen], notes.about, tuple(notes.warnings))
     tracks, lifted = _at(times, cameras, seen, notes)
     if not rig:
+        tell("cameras")
         cameras = found_cameras(tracks, lifted, cameras, seen, options, notes)
         tracks, lifted = _at(times, cameras, seen, Notes())  # their clocks are known better now
+    tell("people")
     crowd = associate(cameras, tracks, times)
     notes.warnings += _strangers(crowd.seen, cameras, bool(rig))
     people = [gather(crowd.owners, person, tracks, lifted, len(times)) for person in range(len(crowd))]
@@ -80,9 +85,7 @@ def _at(
         live = [thawed(track, own) for track in one.tracks]
         frozen = sum(int(t.observed.sum() - rest.observed.sum()) for t, rest in zip(one.tracks, live, strict=True))
         if frozen:
-            notes.warnings.append(
-                f"the picture of {camera.name} stands still for {frozen} sightings: they are left out"
-            )
+            notes.warnings.append(f"{camera.name}: the picture stands still for {frozen} sightings, which are left out")
         pairs = [
             (on_clock(t, own, *clock), motion_on_clock(m, own, *clock)) for t, m in zip(live, one.lifted, strict=True)
         ]

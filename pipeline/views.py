@@ -29,7 +29,7 @@ from pipeline.writing import Writing
 
 if TYPE_CHECKING:
     from pipeline.clip import Clip
-    from pipeline.runner import Runner
+    from pipeline.runner import Runner, Tell
 
 log = logging.getLogger("videopose")
 CAMERAS = "cameras"  # folder of the rig in the formats of other programs
@@ -40,10 +40,11 @@ class ViewsRun:
 
     Args:
         paths, clips: of the views; the first one's times are the scene's clock.
+        tell: as of `Runner.run_views`.
     """
 
-    def __init__(self, runner: Runner, paths: Sequence[Path], clips: Sequence[Clip]) -> None:
-        self.runner, self.options, self.paths, self.clips = runner, runner.options, paths, clips
+    def __init__(self, runner: Runner, paths: Sequence[Path], clips: Sequence[Clip], tell: Tell) -> None:
+        self.runner, self.options, self.paths, self.clips, self.tell = runner, runner.options, paths, clips, tell
         self.rig, self.rig_notes = known_rig(paths, [clip.info for clip in clips], self.options)
         self.home, self.facts = claim_folder(self.options, paths[0], paths[1:], self.options.name)
         self.ledger = Ledger(self.home, overwrite=self.options.overwrite)
@@ -61,7 +62,8 @@ class ViewsRun:
         Raises:
             As `Runner.run_views`.
         """
-        seen = [self._seen(view, name) for view, name in zip(self.views, self.names, strict=True)]
+        seen = [self._seen(number) for number in range(len(self.views))]
+        self.tell(self.home.name, 1, 1)
         scene_key = key(*(one.key for one in seen), self._choices())
         if (arrays := self.ledger.load("scene", scene_key)) is None:
             joined = self._join(seen)
@@ -73,13 +75,16 @@ class ViewsRun:
         self._write_cameras([view.camera for view in scene.views])
         scene = Writing(self.runner, self.clips, self.ledger).write(scene, key(scene_key, self.options.person))
         for text in scene.provenance["warnings"]:
-            log.warning("%s: %s", self.home.name, text)
+            of_view = text.startswith(tuple(f"{name}: " for name in self.names))
+            log.warning("%s", text if of_view else f"{self.home.name}: {text}")
         return scene
 
-    def _seen(self, view: ClipStages, name: str) -> Seen:
+    def _seen(self, number: int) -> Seen:
         """A view by itself, from the cache where it is there."""
+        view = self.views[number]
+        self.tell(view.path.name, number + 1, len(self.views))
         tracks, track_key = view.tracks()
-        camera = replace(view.camera(), name=name)
+        camera = replace(view.camera(), name=self.names[number])
         lift_key = key(track_key, view.lifter_version(), camera.matrix.tolist(), camera.distortion.tolist())
         if (arrays := view.ledger.load("lift", lift_key)) is None:
             packed = stages.pack_people(view.lifted(tracks, camera))
@@ -99,8 +104,7 @@ class ViewsRun:
         from motion.clean import clean
 
         with self.ledger.timed("join"):
-            self.runner.progress("join", 0, 1)
-            joined = join(seen, self.rig, self.options)
+            joined = join(seen, self.rig, self.options, lambda step: self.runner.progress(step, 0, 1))
         with self.ledger.timed("clean"):
             motions = clean(joined.motions, seen[0].clip.info.times, cutoff_hz=self.options.cutoff_hz, bones=False)
         return replace(joined, motions=[_told(motion) for motion in motions])
