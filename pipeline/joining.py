@@ -139,14 +139,19 @@ def _sized(
     """With the first person as tall as told; a known rig has its own size, and what differs is told."""
     from motion.bones import bone_lengths, measurable, stature
 
-    if height_m is None or not motions or not measurable(motions[0].joints, skeleton(BODY)):
-        return cameras, motions
-    tall = stature(bone_lengths(motions[0].joints, motions[0].scores, skeleton(BODY)), skeleton(BODY))
-    factor = height_m / tall
-    if known:
-        if abs(factor - 1) > TOLD_SIZE:
-            text = f"person 1 is {tall:.2f} m tall by the rig, not {height_m:.2f} m: are its units right?"
+    body = skeleton(BODY)
+    tall = {m.id: stature(bone_lengths(m.joints, m.scores, body), body) for m in motions if measurable(m.joints, body)}
+    first, factor = motions[0].id if motions else 0, 1.0
+    scale = KEPT if known else "mean stature"
+    if height_m is not None and first in tall:
+        factor = height_m / tall[first]
+        if known and abs(factor - 1) > TOLD_SIZE:
+            text = f"person {first} is {tall[first]:.2f} m tall by the rig, not {height_m:.2f} m: are its units right?"
             notes.warnings.append(text)
+        factor, scale = (1.0, scale) if known else (factor, f"height given for person {first}")
+    statures = {person: round(factor * metres, 3) for person, metres in tall.items()}
+    notes.about |= {"scale": scale, "stature_m": statures}
+    if factor == 1:
         return cameras, motions
     poses = [np.array(camera.camera_to_world, float) for camera in cameras]
     for pose in poses:
@@ -167,7 +172,7 @@ def _upright(
         return cameras, motions, 0.0
     still = next((c for c in cameras if np.ndim(c.camera_to_world) == 2), None)
     eye = still.camera_to_world if still is not None else cameras[0].camera_to_world[0]
-    above, about = settle([_moved(motion, np.linalg.inv(eye), "camera") for motion in motions], times)
+    above, about = settle([_standing(_moved(motion, np.linalg.inv(eye), "camera")) for motion in motions], times)
     notes.about |= about
     change = above @ np.linalg.inv(eye)
     tilt = float(np.degrees(np.arccos(np.clip(change[2, 2], -1, 1))))
@@ -186,6 +191,16 @@ def _upright(
     notes.about["world"] = "above the first camera's floor"
     turned = [replace(c, camera_to_world=change @ c.camera_to_world) for c in cameras]
     return turned, [_moved(motion, change, "world") for motion in motions], 0.0
+
+
+def _standing(motion: Motion3D) -> Motion3D:
+    """On its ankles where no view told of heels and toes."""
+    plain = len(skeleton("h36m-17"))
+    feet = skeleton(BODY).index(*(f"{side}_{part}" for side in ("left", "right") for part in ("heel", "toe")))
+    if (motion.scores[:, feet] > 0).any():
+        return motion
+    joints, scores = motion.joints[:, :plain], motion.scores[:, :plain]
+    return replace(motion, skeleton="h36m-17", joints=joints, scores=scores, contacts=None)
 
 
 def _moved(motion: Motion3D, change: Array, frame: str) -> Motion3D:

@@ -11,6 +11,7 @@ from views_on_disk import write
 import pipeline
 import videopose
 from exporters import npz
+from motion.bones import bone_lengths, stature
 from multiview.rig import read_rig
 from pipeline.errors import InputError, NobodyError, UsageError
 from pipeline.options import Options
@@ -48,6 +49,7 @@ def test_known_cameras_give_the_scene_in_their_world(disk, tmp_path):
     scene = run(disk, tmp_path, cameras=disk.rig, formats=("mp4", "npz", "csv"))
     assert len(scene.views) == 3 and len(scene.people) == 2
     assert max(errors_mm(scene, disk.truth)) < 25
+    assert abs(scene.provenance["placement"]["rig_floor_m"]) < 0.05  # by the ankles: these files have no feet
     home = tmp_path / "cam01_views"
     stored = npz.read(home / "poses.npz")
     assert stored["view_names"].tolist() == ["cam_01", "cam_02", "cam_03"]
@@ -73,6 +75,8 @@ def test_unknown_cameras_are_found_from_the_people(disk, tmp_path):
     assert max(errors_mm(scene, disk.truth, similar=True)) < 40
     up = np.concatenate([person.joints[:, 10] - person.joints[:, 3] for person in scene.people])
     assert up[..., 2].mean() > 1.0  # heads are above feet
+    ankles = np.concatenate([person.joints[:, [3, 6], 2] for person in scene.people])
+    assert 0.0 < np.quantile(ankles, 0.1) < 0.15
     assert scene.provenance["placement"]["world"] == "above the first camera's floor"
 
 
@@ -163,6 +167,22 @@ def test_a_given_height_sizes_unknown_cameras(disk, tmp_path):
     np.testing.assert_allclose(np.ptp(other[..., 2], axis=1), 1.2 * np.ptp(one[..., 2], axis=1), rtol=0.02)
     scene = run(disk, tmp_path / "known", cameras=disk.rig, height_m=2.6)
     assert any("are its units right" in text for text in scene.provenance["warnings"])
+
+
+def test_the_report_says_where_the_scale_comes_from(disk, tmp_path):
+    told = {}
+    for name, options in (("rig", {"cameras": disk.rig}), ("mean", {}), ("given", {"height_m": 1.6})):
+        run(disk, tmp_path, name=name, **options)
+        told[name] = json.loads((tmp_path / name / "report.json").read_text())["placement"]
+    assert [one["scale"] for one in told.values()] == ["as the rig has it", "mean stature", "height given for person 1"]
+    tall, mean, given = (one["stature_m"] for one in told.values())
+    assert set(tall) == set(mean) == set(given) == {"1", "2"}
+    assert given["1"] == pytest.approx(1.6, abs=1e-3)
+    for person in "12":
+        assert given[person] / mean[person] == pytest.approx(given["1"] / mean["1"], rel=1e-3)
+    body = skeleton("h36m-23")
+    true = [stature(bone_lengths(actor, np.ones(actor.shape[:2]), body), body) for actor in disk.truth.joints]
+    assert sorted(tall.values()) == pytest.approx(sorted(true), rel=0.05)
 
 
 def test_in_python(disk, tmp_path):
