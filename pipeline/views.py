@@ -72,7 +72,8 @@ class ViewsRun:
         if not scene.people and self.options.strict:
             raise NobodyError(f"nobody was found in the scene of {self.paths[0]}")
         self._add_up()
-        self._write_cameras([view.camera for view in scene.views])
+        left_out = self._write_cameras([view.camera for view in scene.views])
+        scene = replace(scene, provenance=scene.provenance | {"cameras_left_out": left_out})
         scene = Writing(self.runner, self.clips, self.ledger).write(scene, key(scene_key, self.options.person))
         for text in scene.provenance["warnings"]:
             of_view = text.startswith(tuple(f"{name}: " for name in self.names))
@@ -135,15 +136,16 @@ class ViewsRun:
         ids = [track.id for track in select(joined.tracks[0], self.options.person)]
         return [i for i, motion in enumerate(joined.motions) if motion.id in ids]
 
-    def _write_cameras(self, cameras: list[Camera]) -> None:
-        """In every format that can hold them; those that move are in poses.npz only."""
+    def _write_cameras(self, cameras: list[Camera]) -> list[str]:
+        """In every format that can hold them; returns what these cannot hold, as a camera that moves."""
         from multiview.rig import write_all
 
         folder = self.home / CAMERAS
         self.ledger.outdate()
         shutil.rmtree(folder, ignore_errors=True)
-        if not any(np.ndim(camera.camera_to_world) == 3 for camera in cameras):
-            _, self.facts["cameras_left_out"] = write_all(folder, cameras)
+        if moving := [camera.name for camera in cameras if np.ndim(camera.camera_to_world) == 3]:
+            return [f"moving cameras ({', '.join(moving)}) are in poses.npz only"]
+        return write_all(folder, cameras)[1]
 
     def _add_up(self) -> None:
         """The views' stages take part in the scene's time."""

@@ -95,6 +95,7 @@ def test_two_cameras_in_hands(tmp_path):
     stored = npz.read(tmp_path / "out" / "cam01_views" / "poses.npz")
     assert stored["camera_to_world"].shape == (2, len(disk.truth.times), 4, 4)
     assert not (tmp_path / "out" / "cam01_views" / "cameras").exists()
+    assert "moving cameras" in scene.provenance["cameras_left_out"][0]
 
 
 def test_late_cameras_are_brought_onto_one_clock(tmp_path):
@@ -102,6 +103,8 @@ def test_late_cameras_are_brought_onto_one_clock(tmp_path):
     scene = run(disk, tmp_path / "out", cameras=disk.rig, sync="auto")
     offsets = [view.camera.offset_s for view in scene.views]
     np.testing.assert_allclose(offsets, [0, 7 / 20, 3 / 20], atol=0.5 / 20)
+    report = json.loads((tmp_path / "out" / "cam01_views" / "report.json").read_text())
+    assert any("clocks' offsets" in text for text in report["cameras_left_out"])
     assert max(errors_mm(scene, disk.truth)) < 30
 
 
