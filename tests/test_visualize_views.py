@@ -84,7 +84,6 @@ def test_pictures_are_as_large_as_a_screen_allows(count, size, film, tall):
     assert beside >= height - 2
 
 
-
 def test_everybody_is_drawn_in_every_view_and_in_3d(scene):
     frame = drawn(scene)[4]
     for place in places(scene):
