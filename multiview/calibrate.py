@@ -29,6 +29,7 @@ class Calibration:
     cameras: list[Camera]
     boards: dict[int, Array]  # moment -> (4,4), board to world
     rms_px: list[float]  # per camera, of the corners kept
+    error_px: float  # the same of all cameras together
     views: list[int]  # boards per camera
     shared: Array  # (V,V) int boards that two cameras saw together
     dropped: int  # corners left out as gross errors
@@ -74,6 +75,7 @@ def calibrate(
         moved,
         {moment: world @ _pose(done.scene, number) for number, moment in enumerate(moments)},
         [float(np.sqrt(square[observations.camera == index].mean())) for index in range(count)],
+        float(np.sqrt(square.mean())),
         [len(boards) for boards in seen],
         np.array([[len(set(a) & set(b)) for b in seen] for a in seen]),
         gross, len(observations), tuple(_warnings(pairs, names, board)),

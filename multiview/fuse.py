@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from multiview.people import Apart
 from multiview.procrustes import believed, blurred, common_turn, cross_matrix, exponential
 from pipeline.results import Array
 
@@ -47,7 +48,7 @@ def fuse(poses: Array, scores: Array, times: Array, moving: Array | None = None,
         sight: (P,V,T,3) directions in camera axes in which the cameras see each person; straight ahead without it.
 
     Raises:
-        ValueError: a view has no moment in common with the others.
+        Apart: a view has no moment in common with the others.
     """
     poses = np.asarray(poses, np.float64)
     known = np.isfinite(poses).all(-1)
@@ -93,7 +94,7 @@ def _first_turns(poses: Array, weights: Array, times: Array, moving: Array) -> A
     """(V,T,3,3) from each view's axes to those of the view that all others agree with best.
 
     Raises:
-        ValueError: a view has no moment in common with that one.
+        Apart: a view has no moment in common with that one.
     """
     views = len(moving)
     best, least = None, np.inf
@@ -115,7 +116,7 @@ def _first_turns(poses: Array, weights: Array, times: Array, moving: Array) -> A
             best, least = turns, cost
             missing = np.flatnonzero(common.sum((0, 2, 3)) <= 0)
     if best is None or len(missing):
-        raise ValueError(f"views {', '.join(str(v + 1) for v in missing)}: nobody seen in common with the other views")
+        raise Apart(*missing.tolist())
     return best
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from multiview.people import Apart
 from pipeline.results import Array
 
 
@@ -56,7 +57,7 @@ def camera_centres(paths: Array, rotations: Array, moving: Array, reference: int
         (V,T,3) m; a moving camera's are interpolated where it has nothing in common with the rest.
 
     Raises:
-        ValueError: a view that shares no moment with the views that are linked to the reference.
+        Apart: a view that shares no moment with the views that are linked to the reference.
     """
     away = np.einsum("vtji,pvtj->pvti", rotations, paths)  # from the camera to the person, the reference's axes
     centres = np.full((*rotations.shape[:2], 3), np.nan)
@@ -68,7 +69,7 @@ def camera_centres(paths: Array, rotations: Array, moving: Array, reference: int
         view = max(sorted(left), key=lambda v: int(np.isfinite(offers[v]).all(-1).sum()))
         offer = offers[view]
         if not np.isfinite(offer).any():
-            raise ValueError(f"view {view + 1}: nobody seen in common with the other views")
+            raise Apart(view)
         left.remove(view)
         if moving[view]:
             centres[view] = _filled(mean_known(offer, 0))

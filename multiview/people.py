@@ -13,6 +13,14 @@ from pipeline.skeletons import CONVERSIONS, pick, skeleton, to_lift
 BODY = "h36m-23"  # of the lifted poses
 
 
+class Apart(ValueError):
+    """Views, by their numbers from 0, that share no moment with the others."""
+
+    def __init__(self, *views: int) -> None:
+        super().__init__(f"views {', '.join(str(v + 1) for v in views)}: nobody seen in common with the other views")
+        self.views = views
+
+
 # [view][track] (T of the track,) int: whose each of its frames is, -1 nobody's
 Owners = Sequence[Sequence[Array]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,10 +69,11 @@ def persistence(problem: Problem, solution: Solution) -> float:
     return float(np.sqrt((1 + r) / (1 - r)))
 
 
-def warnings_of(uncertainty: Uncertainty, centres: Array, paths: Array) -> tuple[str, ...]:
+def warnings_of(uncertainty: Uncertainty, names: Sequence[str], centres: Array, paths: Array) -> tuple[str, ...]:
     """What the user should know.
 
     Args:
+        names: (V,) of the views.
         centres: (V,3) m of the cameras.
         paths: (P,T,3) m of the people's pelvises, NaN where unknown.
     """
@@ -84,23 +86,23 @@ def warnings_of(uncertainty: Uncertainty, centres: Array, paths: Array) -> tuple
             f"the views see the people from nearly the same side ({angle:.0f} degrees apart): depth is unsure; "
             "move the cameras apart"
         )
-    vague = [v for v in range(len(centres)) if uncertainty.focal[v] > UNSURE_FOCAL]
-    if vague:
+    vague = uncertainty.focal > UNSURE_FOCAL
+    if vague.any():
         out.append(
-            f"focal lengths of views {_names(vague)} are known to {100 * uncertainty.focal[vague].max():.0f} % only "
+            f"focal lengths of {_listed(names, vague)} are known to {100 * uncertainty.focal[vague].max():.0f} % only "
             f"({_motion(paths)}); give them, or let people walk about, near and far"
         )
-    lost = [v for v in range(len(centres)) if uncertainty.centre_m[v] > UNSURE_PLACE * max(size, 1e-6)]
-    if lost:
+    lost = uncertainty.centre_m > UNSURE_PLACE * max(size, 1e-6)
+    if lost.any():
         out.append(
-            f"places of views {_names(lost)} are known to {100 * uncertainty.centre_m[lost].max():.0f} cm only "
+            f"places of {_listed(names, lost)} are known to {100 * uncertainty.centre_m[lost].max():.0f} cm only "
             f"({_motion(paths)})"
         )
     return tuple(out)
 
 
-def _names(views: list[int]) -> str:
-    return ", ".join(str(v + 1) for v in views)
+def _listed(names: Sequence[str], which: Array) -> str:
+    return ", ".join(name for name, one in zip(names, which, strict=True) if one)
 
 
 def _widest(centres: Array, paths: Array) -> float:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multiview import rig_json, rig_opencv, rig_qca, rig_toml
-from multiview.rig_camera import Fault, extrinsics
+from multiview.rig_camera import Fault, clock_told, extrinsics
 from multiview.rig_checks import UNITS, check
 from pipeline.errors import InputError, UsageError
 from pipeline.results import Camera
@@ -40,6 +40,7 @@ class Format:
 
     name: str
     write: Callable[[Path, Sequence[Camera]], None]
+    clocks: bool = True  # has it a place for them?
 
 
 FORMATS: dict[str, Format] = {
@@ -47,7 +48,7 @@ FORMATS: dict[str, Format] = {
     "anipose": Format("anipose.toml", rig_toml.write_anipose),
     "freemocap": Format("freemocap.toml", rig_toml.write_freemocap),
     "freemocap-json": Format("freemocap.json", rig_json.write_freemocap),
-    "qualisys": Format("cameras.qca.txt", rig_qca.write),
+    "qualisys": Format("cameras.qca.txt", rig_qca.write, clocks=False),
     "easymocap": Format("easymocap", rig_opencv.write_easymocap),
     "panoptic": Format("panoptic.json", rig_json.write_panoptic),
     "opencv": Format("opencv", rig_opencv.write_opencv),
@@ -154,6 +155,8 @@ def write_all(folder: Path, cameras: Sequence[Camera]) -> tuple[list[Path], list
         try:
             write_rig(folder / about.name, cameras, format)
             written.append(folder / about.name)
+            if not about.clocks and any(clock_told(camera) for camera in cameras):
+                left.append(f"{about.name} has no place for the clocks' offsets and rates")
         except UsageError as error:
             if not written:
                 raise

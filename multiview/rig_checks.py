@@ -63,7 +63,8 @@ def lens(camera: Camera) -> list[str]:
         hint = "width before height, and the size at which it was calibrated"
         raise Fault(f"the principal point of {name}, {cx:g} {cy:g}, lies outside its {width}x{height} picture", hint)
     if abs(cx / width - 0.5) > 0.25 or abs(cy / height - 0.5) > 0.25:
-        return [f"the principal point of {name}, {cx:.0f} {cy:.0f}, is far from the middle of its {width}x{height}"]
+        text = f"the principal point {cx:.0f} {cy:.0f} is far from the middle of {width}x{height}"
+        return [f"{camera.name}: {text}"]
     return []
 
 

@@ -109,19 +109,20 @@ def _sized(camera: Camera, size: Size, name: str, crop: str, turn: str | None) -
     """The camera at the video's size and what was assumed, empty when nothing. Raises InputError."""
     if camera.size == size:
         return camera, ""
-    here = f"{name} ({size[0]}x{size[1]})"
+    here = f"{Path(name).name} ({size[0]}x{size[1]})"
     if camera.size == UNKNOWN_SIZE:
-        return replace(camera, size=size), f"the rig does not tell the picture size of {camera.name}: that of {here}"
+        return replace(camera, size=size), f"{camera.name}: the rig does not tell the picture size: that of {here}"
     there = f"camera {camera.name} ({camera.size[0]}x{camera.size[1]})"
     for fit in (_scaled, _cropped):
         result, text = fit(camera, size, crop)
         if result is not None:
-            return result, f"{here} against {there}: {text}"
+            return result, f"{camera.name}: {here} against the rig's {camera.size[0]}x{camera.size[1]}: {text}"
     flat = (size[1], size[0])
     if _shape_fits(camera.size, flat):
         way = turn or _upright_turn(camera, here)
         result, _ = _sized(turned(camera, way), size, name, crop, turn)
-        return result, f"{here} against {there}: taken for the calibration's picture turned {way} by 90 degrees"
+        text = f"{here} is taken for the rig's {camera.size[0]}x{camera.size[1]} turned {way} by 90 degrees"
+        return result, f"{camera.name}: {text}"
     text = f"{here} and {there} are pictures of different shapes"
     raise InputError("the rig does not fit a video", text, "the size at which the rig was calibrated, or its own rig")
 

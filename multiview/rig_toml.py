@@ -65,16 +65,16 @@ def _unit(data: dict[str, Any], tables: Sequence[dict[str, Any]]) -> str | None:
     return "mm" if all("world_position" in table for table in tables) else None  # FreeMoCap's own addition
 
 
-def write_pose2sim(path: Path, cameras: Sequence[Camera]) -> None:
-    """Metres, tables named as the cameras. Raises UsageError, OutputError."""
+def write_pose2sim(path: Path, cameras: Sequence[Camera], error_px: float | None = None) -> None:
+    """Metres, tables named as the cameras; the reprojection error where it is known. Raises UsageError, OutputError."""
     tables = {camera.name: _table(camera, short_distortion(camera), 1.0) for camera in cameras}
-    _write(path, tables, {"adjusted": False, "error": 0.0})
+    _write(path, tables, {"adjusted": False} | ({} if error_px is None else {"error": float(error_px)}))
 
 
 def write_anipose(path: Path, cameras: Sequence[Camera]) -> None:
     """Millimetres, tables cam_0, cam_1 ... Raises UsageError, OutputError."""
     tables = {f"cam_{i}": _table(c, list(c.distortion), 1000.0) for i, c in enumerate(cameras)}
-    _write(path, tables, {"adjusted": False, "error": 0.0, "unit": "mm"})
+    _write(path, tables, {"adjusted": False, "unit": "mm"})
 
 
 def write_freemocap(path: Path, cameras: Sequence[Camera]) -> None:
@@ -85,7 +85,7 @@ def write_freemocap(path: Path, cameras: Sequence[Camera]) -> None:
         place = camera.camera_to_world[:3, 3] * 1000
         more = {"world_orientation": turn.T.tolist(), "world_position": place.tolist()}
         tables[camera.name] = _table(camera, list(camera.distortion), 1000.0) | more
-    _write(path, tables, {"adjusted": False, "error": 0.0, "unit": "mm"})
+    _write(path, tables, {"adjusted": False, "unit": "mm"})
 
 
 def _table(camera: Camera, bend: Sequence[float], scale: float) -> dict[str, Any]:

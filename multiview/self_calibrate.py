@@ -57,15 +57,16 @@ def self_calibrate(
 
     Args:
         people: the same people in the same views; keypoints of one skeleton.
-        cameras: (V,) focal length (a guess will do), picture size and distortion; their poses are not read.
+        cameras: (V,) name, focal length (a guess will do), picture size and distortion; their poses are not read.
         times: (T,) s of the scene's clock.
         moving: (V,) bool; all stand still without it.
         focal_sigma: (V,) standard deviation of the logarithm of each camera's focal length, as GIVEN_SIGMA and
             NOTED_SIGMA; all are guesses (FOCAL_SIGMA) without it.
 
     Raises:
-        ValueError: fewer than two views, nobody, skeletons that differ, a view that shares no moment with others, or
-            `focal_sigma` not positive or not one per view.
+        Apart: a view that shares no moment with others.
+        ValueError: fewer than two views, nobody, skeletons that differ, or `focal_sigma` not positive or not one per
+            view.
     """
     _check(people, len(cameras), focal_sigma)
     moving = np.zeros(len(cameras), bool) if moving is None else np.asarray(moving, bool)
@@ -101,11 +102,12 @@ def _result(cameras: Sequence[Camera], rig: Guess, fused: Fused, found: _Found) 
     pelvis = points[:, :, LIFT.joints.index("pelvis")]
     centres = found.solution.state.centres[found.problem.poses[:, len(found.moments) // 2]]
     order = LIFT.index(*BODY.joints)
+    names = [camera.name or f"view {v}" for v, camera in enumerate(cameras, 1)]
     return SelfCalibrated(
         [_camera(camera, v, rig, found) for v, camera in enumerate(cameras)],
         points[:, :, order], spread[:, :, order], fused, found.offsets,
         reprojection_px(found.problem, found.solution.state), found.swapped,
-        uncertainty, warnings_of(uncertainty, centres, pelvis),
+        uncertainty, warnings_of(uncertainty, names, centres, pelvis),
     )  # fmt: skip
 
 

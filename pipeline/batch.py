@@ -13,7 +13,7 @@ from pipeline.errors import VideoposeError
 from pipeline.files import atomic
 from pipeline.options import Options
 from pipeline.results import Scene
-from pipeline.runner import Progress, Runner
+from pipeline.runner import Progress, Runner, Tell
 
 log = logging.getLogger("videopose")
 
@@ -66,10 +66,10 @@ def run_all(
     return outcomes
 
 
-def run_views(clips: Sequence[Path], options: Options, progress: Progress | None = None) -> Outcome:
+def run_views(clips: Sequence[Path], options: Options, progress: Progress, tell: Tell) -> Outcome:
     """Run a scene of which the clips are the views. Raises VideoposeError as `Runner.run_views`."""
     begin = time.perf_counter()
-    scene = Runner(options, progress).run_views(clips)
+    scene = Runner(options, progress).run_views(clips, tell)
     return Outcome(clips[0], time.perf_counter() - begin, scene)
 
 

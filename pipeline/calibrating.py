@@ -16,6 +16,7 @@ from multiview.boards import Board, Found, find, sharp
 from multiview.calibrate import calibrate
 from multiview.explain import why_not
 from multiview.intrinsics import Intrinsics, fit_lens
+from multiview.rig_toml import write_pose2sim
 from pipeline.calibration import Request, Rig, doubts, write_report
 from pipeline.clip import Clip, open_clip
 from pipeline.errors import InputError, UsageError
@@ -37,8 +38,6 @@ def run(request: Request, tell: Tell = lambda *_: None) -> Rig:
         InputError: files that cannot be read, or footage from which nothing can be had; says why.
         OutputError: a result that cannot be written.
     """
-    from multiview.rig import write_rig
-
     if request.out.suffix.lower() != ".toml":
         text = f"the rig cannot be written to {request.out}"
         raise UsageError(text, "a report (.json) and a picture (.png) of the same name go beside it", "--out NAME.toml")
@@ -58,7 +57,7 @@ def run(request: Request, tell: Tell = lambda *_: None) -> Rig:
     calibration = calibrate(board, cameras, clear, request.floor)
     warnings += [*calibration.warnings, *doubts(request, board, calibration, lenses)]
     rig = Rig(calibration, lenses, tuple(warnings))
-    write_rig(request.out, calibration.cameras, "pose2sim")
+    write_pose2sim(request.out, calibration.cameras, calibration.error_px)
     write_report(request, board, rig)
     return rig
 

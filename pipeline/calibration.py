@@ -97,7 +97,8 @@ def report(request: Request, board: Board, rig: Rig) -> dict[str, Any]:
             }  # fmt: skip
         cameras.append(about)
     return {
-        "schema": 1, "board": str(board), "square_m": board.square_m, "floor": request.floor, "cameras": cameras,
+        "schema": 1, "board": str(board), "square_m": board.square_m, "floor": request.floor,
+        "rms_px": round(done.error_px, 4), "cameras": cameras,
         "shared_boards": done.shared.tolist(), "corners": done.corners, "corners_left_out": done.dropped,
         "warnings": list(rig.warnings),
     }  # fmt: skip

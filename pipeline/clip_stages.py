@@ -90,7 +90,9 @@ class ClipStages:
     def _detect(self) -> dict[str, Any]:
         total, detector = len(self.clip.info.times), self.runner.detector
         self.ledger.device = detector.device
-        log.info("%s on %s", self.options.detector, detector.device)
+        if not self.runner.announced:
+            log.info("%s on %s", self.options.detector, detector.device)
+            self.runner.announced = True
         with self.ledger.timed("detect"):
             found = detector.detect(self.clip, lambda done: self.runner.progress("detect", done, total))
         return stages.pack_detections(found, detector.skeleton)

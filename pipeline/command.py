@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json as json_module
 import os
 import sys
@@ -12,8 +13,8 @@ from typing import Any
 from pipeline import console
 from pipeline.batch import Outcome, exit_code, run_all, run_views
 from pipeline.errors import InputError, MissingError, UsageError
-from pipeline.options import Options
-from pipeline.sources import expand, unfinished
+from pipeline.options import Options, of_one_clip
+from pipeline.sources import called, expand, unfinished
 
 STUDIO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv")  # containers of H.264 that keep frame times
 
@@ -23,8 +24,7 @@ def run_command(sources: Sequence[str], options: Options, json: bool, quiet: boo
     console.start_logging(quiet)
     if views:
         return _run_views(sources, options, json, quiet)
-    if options.cameras is not None or options.name is not None:
-        raise UsageError("--cameras and --name are of several cameras", hint="--views, if the clips show one scene")
+    of_one_clip(options)
     clips = expand(sources) if sources else unfinished(options.out)
     if not clips:
         print(f"nothing new in {options.out}/; drop a clip there, or name one", file=sys.stderr)
@@ -55,13 +55,18 @@ def run_command(sources: Sequence[str], options: Options, json: bool, quiet: boo
 
 
 def _run_views(sources: Sequence[str], options: Options, json: bool, quiet: bool) -> int:
-    """One scene. Raises what a run of it raises, and UsageError where there are not several views."""
-    clips = expand(sources)
+    """One scene, called after the folder where one is given.
+
+    Raises what a run of it raises, and UsageError where there are not several views.
+    """
+    clips = [clip for source in sources for clip in expand([source])]  # one that is there twice is a mistake
     if len(clips) < 2:
-        raise UsageError("--views needs the clips of at least two cameras", f"given: {len(clips)}")
+        given = f"given: {clips[0]} alone" if clips else "none is given"
+        raise UsageError("--views needs the clips of at least two cameras", given)
+    if options.name is None and len(sources) == 1 and Path(sources[0]).is_dir():
+        options = dataclasses.replace(options, name=called(Path(sources[0])))
     with console.progress(quiet) as progress:
-        progress.clip(clips[0].name, 1, 1)
-        outcome = run_views(clips, options, progress)
+        outcome = run_views(clips, options, progress, progress.clip)
     if json:
         print(json_module.dumps([_as_json(outcome)], indent=1))
     else:
@@ -75,7 +80,8 @@ def _summary(outcome: Outcome) -> str:
     people = f"{len(scene.people)} {'person' if len(scene.people) == 1 else 'people'}"
     people += f" in {len(scene.views)} views" if scene.views else ""
     frames = f"{len(scene.clip.times)} {'frame' if len(scene.clip.times) == 1 else 'frames'}"
-    return f"{outcome.clip}: {people}, {frames} in {outcome.seconds:.1f} s -> {outcome.folder}/"
+    name = Path(outcome.folder).name if scene.views else outcome.clip
+    return f"{name}: {people}, {frames} in {outcome.seconds:.1f} s -> {outcome.folder}/"
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:

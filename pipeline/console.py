@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 COUNTS_FRAMES = ("detect", "film", "gif")  # the stages that report frames; others report people or nothing
+STEPS = {"clocks": "comparing clocks", "cameras": "finding cameras", "people": "joining people"}
+"""Long stages of several views that report nothing on their way: they are told when they begin."""
 _live: list[Bar] = []  # the bar that is on the terminal now
 
 
@@ -89,13 +91,14 @@ class _OnBar(Reporter):
     def __call__(self, stage: str, done: int, total: int) -> None:
         if stage != self.stage:
             self.stage = stage
-            self.bar.reset(self.task, total=total, completed=done, description=stage, clip=self.name, rate="")
+            told = STEPS.get(stage, stage)
+            self.bar.reset(self.task, total=total, completed=done, description=told, clip=self.name, rate="")
         speed = self.bar.tasks[0].speed if stage in COUNTS_FRAMES else None  # over the last reports
         self.bar.update(self.task, completed=done, total=total, rate=f"{speed:.0f} frames/s" if speed else "")
 
 
 class _Lines(Reporter):
-    """At most one line in five seconds, and one when a stage of many steps ends."""
+    """At most one line in five seconds, one when a stage of many steps ends, and one when one of `STEPS` begins."""
 
     def __init__(self) -> None:
         self.name, self.stage = "", ""
@@ -109,6 +112,8 @@ class _Lines(Reporter):
         now = time.monotonic()
         if stage != self.stage:
             self.stage, self.begin, self.first, self.told = stage, now, done, now
+            if stage in STEPS:
+                say(f"{self.name}{STEPS[stage]}", sys.stderr)
         finished = done == total and total > 1
         if now - self.told >= 5 or finished:
             self.told = now

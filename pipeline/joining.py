@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -36,11 +36,12 @@ class Joined:
     warnings: tuple[str, ...]
 
 
-def join(seen: Sequence[Seen], rig: list[Camera], options: Options) -> Joined:
+def join(seen: Sequence[Seen], rig: list[Camera], options: Options, tell: Callable[[str], None]) -> Joined:
     """All views together, on the first one's clock.
 
     Args:
         rig: a camera per view that is known; none: they are found.
+        tell: hears of each step before it begins: clocks, cameras, people.
 
     Raises:
         InputError: clips without a common time, a rig of exchanged cameras, or too little to find cameras by.
@@ -49,6 +50,8 @@ def join(seen: Sequence[Seen], rig: list[Camera], options: Options) -> Joined:
     from multiview.people import as_track, gather
 
     notes, times = Notes(), seen[0].clip.info.times
+    if options.sync != "none":
+        tell("clocks")
     cameras = on_one_clock(rig or [one.camera for one in seen], seen, bool(rig), options, notes)
     if not any(one.tracks for one in seen):
         return Joined(cameras, [], [[] for _ in seen], notes.about, tuple(notes.warnings))
@@ -56,8 +59,10 @@ def join(seen: Sequence[Seen], rig: list[Camera], options: Options) -> Joined:
     if rig:
         _in_order(cameras, tracks, seen, options)
     else:
+        tell("cameras")
         cameras = found_cameras(tracks, lifted, cameras, seen, options, notes)
         tracks, lifted = _at(times, cameras, seen, Notes())  # their clocks are known better now
+    tell("people")
     crowd = associate(cameras, tracks, times)
     notes.warnings[:0] = _strangers(crowd.seen, cameras, bool(rig))
     people = [gather(crowd.owners, person, tracks, lifted, len(times)) for person in range(len(crowd))]
@@ -82,9 +87,7 @@ def _at(
         live = [thawed(track, own) for track in one.tracks]
         frozen = sum(int(t.observed.sum() - rest.observed.sum()) for t, rest in zip(one.tracks, live, strict=True))
         if frozen:
-            notes.warnings.append(
-                f"the picture of {camera.name} stands still for {frozen} sightings: they are left out"
-            )
+            notes.warnings.append(f"{camera.name}: the picture stands still for {frozen} sightings, which are left out")
         pairs = [
             (on_clock(t, own, *clock), motion_on_clock(m, own, *clock)) for t, m in zip(live, one.lifted, strict=True)
         ]
@@ -158,17 +161,21 @@ def _sized(
     """With the first person as tall as told; a known rig has its own size, and what differs is told."""
     from motion.bones import bone_lengths, stature
 
-    if height_m is None or not motions:
-        return cameras, motions
-    tall = stature(bone_lengths(motions[0].joints, motions[0].scores, skeleton(BODY)), skeleton(BODY))
-    if not np.isfinite(tall):
-        notes.warnings.append("--height was not used: the legs, trunk or head of person 1 are never seen")
-        return cameras, motions
-    factor = height_m / tall
-    if known:
-        if abs(factor - 1) > TOLD_SIZE:
-            text = f"person 1 is {tall:.2f} m tall by the rig, not {height_m:.2f} m: are its units right?"
+    body = skeleton(BODY)
+    tall = {m.id: stature(bone_lengths(m.joints, m.scores, body), body) for m in motions}
+    first, factor = motions[0].id if motions else 0, 1.0
+    scale = KEPT if known else "mean stature"
+    if height_m is not None and motions and not np.isfinite(tall[first]):
+        notes.warnings.append(f"--height was not used: the legs, trunk or head of person {first} are never seen")
+    elif height_m is not None and motions:
+        factor = height_m / tall[first]
+        if known and abs(factor - 1) > TOLD_SIZE:
+            text = f"person {first} is {tall[first]:.2f} m tall by the rig, not {height_m:.2f} m: are its units right?"
             notes.warnings.append(text)
+        factor, scale = (1.0, scale) if known else (factor, f"height given for person {first}")
+    statures = {person: round(factor * metres, 3) for person, metres in tall.items() if np.isfinite(metres)}
+    notes.about |= {"scale": scale, "stature_m": statures}
+    if factor == 1:
         return cameras, motions
     poses = [np.array(camera.camera_to_world, float) for camera in cameras]
     for pose in poses:
@@ -189,7 +196,7 @@ def _upright(
         return cameras, motions, 0.0
     still = next((c for c in cameras if np.ndim(c.camera_to_world) == 2), None)
     eye = still.camera_to_world if still is not None else cameras[0].camera_to_world[0]
-    above, about = settle([_moved(motion, np.linalg.inv(eye), "camera") for motion in motions], times)
+    above, about = settle([_standing(_moved(motion, np.linalg.inv(eye), "camera")) for motion in motions], times)
     notes.about |= about
     change = above @ np.linalg.inv(eye)
     tilt = float(np.degrees(np.arccos(np.clip(change[2, 2], -1, 1))))
@@ -208,6 +215,16 @@ def _upright(
     notes.about["world"] = "above the first camera's floor"
     turned = [replace(c, camera_to_world=change @ c.camera_to_world) for c in cameras]
     return turned, [_moved(motion, change, "world") for motion in motions], 0.0
+
+
+def _standing(motion: Motion3D) -> Motion3D:
+    """On its ankles where no view told of heels and toes."""
+    plain = len(skeleton("h36m-17"))
+    feet = skeleton(BODY).index(*(f"{side}_{part}" for side in ("left", "right") for part in ("heel", "toe")))
+    if (motion.scores[:, feet] > 0).any():
+        return motion
+    joints, scores = motion.joints[:, :plain], motion.scores[:, :plain]
+    return replace(motion, skeleton="h36m-17", joints=joints, scores=scores, contacts=None)
 
 
 def _moved(motion: Motion3D, change: Array, frame: str) -> Motion3D:

@@ -15,6 +15,7 @@ FORMATS = tuple(RESULTS)
 PEOPLE = ("all", "largest", "longest")
 SYNC = ("auto", "none")
 MOVING = ("auto", "all", "none")
+OF_VIEWS = ("cameras", "sync", "moving", "name")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Options:
     cameras: Path | None = None  # of several views: a rig that is known
     sync: str = "auto"  # of several views: none takes the clips for synchronous, or as the rig says
     moving: str = "auto"  # which of several unknown cameras move: auto looks, all, none
-    name: str | None = None  # of the folder of several views; None: the first view's
+    name: str | None = None  # of the folder of several views; None: after the first view
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.formats if name not in FORMATS]
@@ -58,12 +59,22 @@ class Options:
                 raise UsageError(f"--{option} {getattr(self, option)}", f"known: {', '.join(known)}")
         if self.name is not None and not re.fullmatch(r"[^/\\\0]*[^/\\\0.][^/\\\0]*", self.name):
             raise UsageError(f"--name {self.name!r} cannot be a folder's name")
+        if self.cameras is not None and self.moving == "all":
+            raise UsageError("--moving is of cameras that are unknown", "those of a rig stand still", "no --cameras")
         if self.fov_deg is not None and self.focal_px is not None:
             raise UsageError("--fov and --focal say the same thing twice", hint="give one of them")
         _within("--height", self.height_m, 0.3, 3.0, "metres")
         _within("--fov", self.fov_deg, 5, 170, "degrees")
         _within("--focal", self.focal_px, 1, 1e6, "pixels")
         _within("--cutoff", self.cutoff_hz, 0, 1000, "Hz")
+
+
+def of_one_clip(options: Options) -> None:
+    """Raise UsageError where something is chosen that only several views of a scene have."""
+    given = [f"--{name}" for name in OF_VIEWS if getattr(options, name) != getattr(Options, name)]
+    if given:
+        text = f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} of several cameras"
+        raise UsageError(text, hint="--views, if the clips show one scene")
 
 
 def _within(name: str, value: float | None, low: float, high: float, unit: str) -> None:

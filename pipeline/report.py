@@ -84,8 +84,9 @@ def _of_person(scene: Scene, number: int) -> dict[str, Any]:
 
 
 def warnings(scene: Scene) -> list[str]:
-    """What a user should know before trusting the result."""
-    texts = [*scene.provenance.get("joining", ()), *scene.clip.warnings]
+    """What a user should know before trusting the result; what is about one of several views begins with its name."""
+    of = f"{scene.views[0].name}: " if scene.views else ""
+    texts = [*scene.provenance.get("joining", ()), *(of + text for text in scene.clip.warnings)]
     if not scene.people:
         texts.append("nobody was found")
     if scene.clip.fps < 20 and len(scene.clip.times) > 1:

@@ -143,12 +143,12 @@ def summary(scene: Scene) -> str:
 
 def doubts(scene: Scene) -> list[str]:
     """What speaks against a view or a person, in words; `scene.quality` is filled."""
-    texts = [f"view {view.name}: {text}" for view in scene.views[1:] for text in view.clip.warnings]
+    texts = [f"{view.name}: {text}" for view in scene.views[1:] for text in view.clip.warnings]
     for number, (view, measured) in enumerate(zip(scene.views, scene.quality["views"], strict=True)):
         if scene.people and not measured["reprojection_error_px_per_person"]:
-            texts.append(f"view {view.name} sees nobody")
+            texts.append(f"{view.name}: sees nobody")
         if measured["covers"] < _COVERED:
-            texts.append(f"view {view.name} films only {measured['covers']:.0%} of the scene's time")
+            texts.append(f"{view.name}: films only {measured['covers']:.0%} of the scene's time")
         others = scene.quality["views"][:number] + scene.quality["views"][number + 1 :]
         texts += _misfit(view.name, measured, [o for o in others if o["reprojection_error_px"] is not None])
     for person in scene.quality["people"]:
@@ -169,7 +169,7 @@ def _misfit(name: str, measured: dict[str, Any], others: list[dict[str, Any]]) -
         return []
     error, share = measured["reprojection_error_px"], 100 * measured["reprojection_error_of_height"]
     usual = 100 * float(np.median([other["reprojection_error_of_height"] for other in others]))
-    text = f"view {name} does not fit the others: its 3D poses lie {error:.0f} px beside what was found in it"
+    text = f"{name}: does not fit the others: its 3D poses lie {error:.0f} px beside what was found in it"
     text += f" ({share:.1f} % of a person's height, elsewhere {usual:.1f} %)"
     if shifted:
         text += ", mostly to one side ({:+.0f} px right, {:+.0f} down)".format(*measured["shift_px"])
@@ -179,7 +179,7 @@ def _misfit(name: str, measured: dict[str, Any], others: list[dict[str, Any]]) -
 def _person_doubts(person: dict[str, Any]) -> list[str]:
     texts, seen = [], person["seen_by"]
     if len(seen) == 1:
-        texts.append(f"person {person['id']} is seen by view {seen[0]} only: their size and distance are guessed")
+        texts.append(f"person {person['id']} is seen by {seen[0]} only: their size and distance are guessed")
     fewer = person["joints_of_fewer_than_two_views"]
     mostly = [name.replace("_", " ") for name, share in fewer.items() if share > _MOSTLY]
     if len(seen) > 1 and mostly:

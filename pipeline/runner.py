@@ -26,7 +26,7 @@ from pipeline.clip_stages import ClipStages
 from pipeline.errors import InputError, InternalError, NobodyError, OutputError, UsageError, VideoposeError
 from pipeline.files import remove_leftovers
 from pipeline.ledger import Ledger
-from pipeline.options import Options
+from pipeline.options import Options, of_one_clip
 from pipeline.results import Camera, Motion3D, Scene, Track2D
 from pipeline.writing import Writing
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("videopose")
 Progress = Callable[[str, int, int], None]  # stage, done, total
+Tell = Callable[[str, int, int], None]  # name of what comes now, its number from 1, how many there are
 
 
 def run(source: str | Path, progress: Progress | None = None, **options: Any) -> Scene:
@@ -68,6 +69,7 @@ class Runner:
     def __init__(self, options: Options, progress: Progress | None = None) -> None:
         self.options = options
         self.progress = progress or (lambda stage, done, total: None)
+        self.announced = False  # what the detector runs on
         self._prepared = False
         cv2.setNumThreads(1)  # decoder, networks and encoder keep all cores busy; more threads only take turns
 
@@ -113,8 +115,7 @@ class Runner:
             InputError, OutputError, MissingError, NobodyError, UsageError: see `pipeline.errors`.
             InternalError: anything unexpected, chained.
         """
-        if self.options.cameras is not None or self.options.name is not None:
-            raise UsageError("--cameras and --name are of several cameras", hint="--views, if the clips show one scene")
+        of_one_clip(self.options)
         with _expected(f"clip {path}"), _opened([path]) as (clip,):
             self.prepare()
             clip_run = _ClipRun(self, path, clip)
@@ -123,19 +124,25 @@ class Runner:
             finally:
                 sources.release(clip_run.home)
 
-    def run_views(self, paths: Sequence[Path]) -> Scene:
-        """All stages of a scene that several cameras filmed; results lie in `<out>/<first view's stem>/`.
+    def run_views(self, paths: Sequence[Path], tell: Tell = lambda name, number, count: None) -> Scene:
+        """All stages of a scene that several cameras filmed; results lie in `<out>/<first view's stem>_views/`.
+
+        Args:
+            tell: hears of each view before it is looked at, and of the scene before they are joined.
 
         Raises:
-            As `run`; UsageError for fewer than two views.
+            As `run`; UsageError for fewer than two views, or one twice.
         """
         from pipeline.views import ViewsRun
 
-        if len(set(paths)) < 2:
-            raise UsageError("a scene of several views needs at least two different clips")
+        if len(paths) < 2:
+            raise UsageError("a scene of several views needs at least two clips")
+        places = [path.resolve() for path in paths]
+        if twice := [path for n, path in enumerate(paths) if places[n] in places[:n]]:
+            raise UsageError(f"{twice[0]} is given twice", "each view is a clip of its own")
         with _expected(f"the scene of {paths[0]}"), _opened(paths) as clips:
             self.prepare()
-            views_run = ViewsRun(self, paths, clips)
+            views_run = ViewsRun(self, paths, clips, tell)
             try:
                 return views_run.run()
             finally:

@@ -85,7 +85,7 @@ def pictures(folder: Path) -> list[Path]:
 def _finished(out: Path, clip: Path) -> bool:
     """Is there a whole result of this very file? The same name may have been given to another one since."""
     size, changed = stamp(clip)
-    for home in (out / _stem(clip), *out.glob(f"{glob.escape(_stem(clip))}-*")):
+    for home in (out / called(clip), *out.glob(f"{glob.escape(called(clip))}-*")):
         report = _read(home / REPORT)
         if not report or report.get("clip_bytes") != size:
             continue
@@ -97,16 +97,16 @@ def _finished(out: Path, clip: Path) -> bool:
 
 
 def result_folder(out: Path, clip: Path, digest: str, others: Sequence[Path] = (), name: str | None = None) -> Path:
-    """`out/<stem>`, or `out/<stem>-2` and so on where that folder belongs to another clip.
+    """`out/<stem>`, or `out/<stem>-2` and so on where that folder belongs to another clip; of views `out/<stem>_views`.
 
     A folder belongs to the clip whose path or content its mark names, or, where that is gone, its report. One that
     holds neither these nor results is free.
 
     Args:
         others: the scene's further views; together with the first they are what the folder belongs to.
-        name: of the folder, instead of the clip's.
+        name: of the folder, instead of these.
     """
-    number, stem = 1, name or _stem(clip)
+    number, stem = 1, name or (f"{called(clip)}_views" if others else called(clip))
     while True:
         home = out / (stem if number == 1 else f"{stem}-{number}")
         owner = _owner(home)
@@ -121,7 +121,8 @@ def _path(clip: Path, others: Sequence[Path]) -> str:
     return "\n".join(str(path.resolve()) for path in (clip, *others))
 
 
-def _stem(clip: Path) -> str:
+def called(clip: Path) -> str:
+    """What a clip, or a folder of clips, is called in the names of results."""
     return (clip.resolve().name or "clip") if clip.is_dir() else clip.stem
 
 
@@ -160,19 +161,21 @@ def claim(home: Path, clip: Path, digest: str, others: Sequence[Path] = ()) -> N
     if (before := _owner(home).get("sha256")) and before != digest:
         for name in (REPORT, *RESULTS.values()):
             (home / name).unlink(missing_ok=True)
+    mark = {"path": _path(clip, others), "sha256": digest, "made": [str(p) for p in home.parents if not p.exists()]}
     with atomic(home / OWNER) as temporary:
-        temporary.write_text(json.dumps({"path": _path(clip, others), "sha256": digest}, indent=1), encoding="utf-8")
+        temporary.write_text(json.dumps(mark, indent=1), encoding="utf-8")
 
 
 def release(home: Path) -> None:
-    """Give a folder back in which a failed run left nothing but its mark."""
-    cache = home / "cache"
+    """Give a folder back in which a failed run left nothing but its mark, and those above it that were made for it."""
+    cache, above = home / "cache", _read(home / OWNER).get("made", [])
     with suppress(OSError):  # what cannot be removed may stay
         if cache.is_dir() and not any(cache.iterdir()):
             cache.rmdir()
         if [p.name for p in home.iterdir()] == [OWNER]:
             (home / OWNER).unlink()
-            home.rmdir()
+            for folder in (home, *above):
+                Path(folder).rmdir()
 
 
 def stamp(clip: Path) -> tuple[int, int]:

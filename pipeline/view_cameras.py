@@ -113,7 +113,7 @@ def found_cameras(
     Raises:
         InputError: too little that the views share.
     """
-    from multiview.people import gather
+    from multiview.people import Apart, gather
     from multiview.self_calibrate import FOCAL_SIGMA, GIVEN_SIGMA, NOTED_SIGMA, self_calibrate
 
     times = seen[0].clip.info.times
@@ -129,6 +129,9 @@ def found_cameras(
     sigma = np.array([sure_of.get(camera.source.split(":")[0].split()[0], GIVEN_SIGMA) for camera in cameras])
     try:
         found = self_calibrate(shared, cameras, times, moving, sigma)
+    except Apart as error:
+        names = ", ".join(seen[v].path.name for v in error.views)
+        raise InputError(what, f"nobody in {names} is seen at the same time by another view", hint) from error
     except (ValueError, np.linalg.LinAlgError) as error:
         raise InputError(what, str(error), hint) from error
     sure = {name: np.round(value, 4).tolist() for name, value in vars(found.uncertainty).items()}
@@ -178,5 +181,6 @@ def _moves(one: Seen, notes: Notes, count: int = 8, apart_s: float = 0.25, width
         pairs.append((first, second, np.array(there).reshape(-1, 4)))
     told = moves(pairs)
     if told is None:
-        notes.warnings.append(f"nothing behind the people tells whether {one.camera.name} moves: taken to stand still")
+        text = "nothing behind the people tells whether it moves: taken to stand still"
+        notes.warnings.append(f"{one.camera.name}: {text}")
     return bool(told)

@@ -30,7 +30,7 @@ from pipeline.writing import Writing
 
 if TYPE_CHECKING:
     from pipeline.clip import Clip
-    from pipeline.runner import Runner
+    from pipeline.runner import Runner, Tell
 
 log = logging.getLogger("videopose")
 CAMERAS = "cameras"  # folder of the rig in the formats of other programs
@@ -41,10 +41,11 @@ class ViewsRun:
 
     Args:
         paths, clips: of the views; the first one's times are the scene's clock.
+        tell: as of `Runner.run_views`.
     """
 
-    def __init__(self, runner: Runner, paths: Sequence[Path], clips: Sequence[Clip]) -> None:
-        self.runner, self.options, self.paths, self.clips = runner, runner.options, paths, clips
+    def __init__(self, runner: Runner, paths: Sequence[Path], clips: Sequence[Clip], tell: Tell) -> None:
+        self.runner, self.options, self.paths, self.clips, self.tell = runner, runner.options, paths, clips, tell
         self.rig, self.rig_notes = known_rig(paths, [clip.info for clip in clips], self.options)
         self.home, self.facts = claim_folder(self.options, paths[0], paths[1:], self.options.name)
         self.ledger = Ledger(self.home, overwrite=self.options.overwrite)
@@ -62,7 +63,8 @@ class ViewsRun:
         Raises:
             As `Runner.run_views`.
         """
-        seen = [self._seen(view, name) for view, name in zip(self.views, self.names, strict=True)]
+        seen = [self._seen(number) for number in range(len(self.views))]
+        self.tell(self.home.name, 1, 1)
         scene_key = key(*(one.key for one in seen), self._choices())
         if (arrays := self.ledger.load("scene", scene_key)) is None:
             joined = self._join(seen)
@@ -71,18 +73,22 @@ class ViewsRun:
         if not scene.people and self.options.strict:
             raise NobodyError(f"nobody was found in the scene of {self.paths[0]}")
         self._add_up()
-        self._write_cameras([view.camera for view in scene.views])
+        left_out = self._write_cameras([view.camera for view in scene.views])
+        scene = replace(scene, provenance=scene.provenance | {"cameras_left_out": left_out})
         scene = Writing(self.runner, self.clips, self.ledger).write(scene, key(scene_key, self.options.person))
         if text := summary(scene):
             log.info("%s: %s", self.home.name, text)
         for text in scene.provenance["warnings"]:
-            log.warning("%s: %s", self.home.name, text)
+            of_view = text.startswith(tuple(f"{name}: " for name in self.names))
+            log.warning("%s", text if of_view else f"{self.home.name}: {text}")
         return scene
 
-    def _seen(self, view: ClipStages, name: str) -> Seen:
+    def _seen(self, number: int) -> Seen:
         """A view by itself, from the cache where it is there."""
+        view = self.views[number]
+        self.tell(view.path.name, number + 1, len(self.views))
         tracks, track_key = view.tracks()
-        camera = replace(view.camera(), name=name)
+        camera = replace(view.camera(), name=self.names[number])
         lift_key = key(track_key, view.lifter_version(), camera.matrix.tolist(), camera.distortion.tolist())
         if (arrays := view.ledger.load("lift", lift_key)) is None:
             packed = stages.pack_people(view.lifted(tracks, camera))
@@ -102,8 +108,7 @@ class ViewsRun:
         from motion.clean import clean
 
         with self.ledger.timed("join"):
-            self.runner.progress("join", 0, 1)
-            joined = join(seen, self.rig, self.options)
+            joined = join(seen, self.rig, self.options, lambda step: self.runner.progress(step, 0, 1))
         with self.ledger.timed("clean"):
             motions = clean(joined.motions, seen[0].clip.info.times, cutoff_hz=self.options.cutoff_hz, bones=False)
         return replace(joined, motions=motions)
@@ -134,15 +139,16 @@ class ViewsRun:
         ids = [track.id for track in select(joined.tracks[0], self.options.person)]
         return [i for i, motion in enumerate(joined.motions) if motion.id in ids]
 
-    def _write_cameras(self, cameras: list[Camera]) -> None:
-        """In every format that can hold them; those that move are in poses.npz only."""
+    def _write_cameras(self, cameras: list[Camera]) -> list[str]:
+        """In every format that can hold them; returns what these cannot hold, as a camera that moves."""
         from multiview.rig import write_all
 
         folder = self.home / CAMERAS
         self.ledger.outdate()
         shutil.rmtree(folder, ignore_errors=True)
-        if not any(np.ndim(camera.camera_to_world) == 3 for camera in cameras):
-            _, self.facts["cameras_left_out"] = write_all(folder, cameras)
+        if moving := [camera.name for camera in cameras if np.ndim(camera.camera_to_world) == 3]:
+            return [f"moving cameras ({', '.join(moving)}) are in poses.npz only"]
+        return write_all(folder, cameras)[1]
 
     def _add_up(self) -> None:
         """The views' stages take part in the scene's time."""

@@ -1,6 +1,7 @@
 """videopose.py calibrate, from films of boards to files."""
 
 import json
+import re
 import sys
 import types
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 from boards_seen import CHECKERS, film, filmed, rig, wave
 from commandline import call
 
+from multiview import rig_toml
 from multiview.board_files import board
 from multiview.calibrate import FACE_UP
 from pipeline.calibrating import run
@@ -38,15 +40,13 @@ def films(tmp_path_factory):
 
 @pytest.fixture
 def rig_files(monkeypatch):
-    """Rig files kept in memory, so that these tests are about calibration only."""
-    kept, files = {}, types.ModuleType("multiview.rig")
+    """Rig files that are read stand in memory, so that these tests are about calibration only."""
+    files = types.ModuleType("multiview.rig")
     fits = types.ModuleType("multiview.rig_fit")
-    files.write_rig = lambda path, cameras, kind: kept.__setitem__(str(path), (kind, cameras))
     files.read_rig = lambda path: CAMERAS
     fits.fit_rig = lambda cameras, sizes, names: (cameras, ["told"])
     monkeypatch.setitem(sys.modules, "multiview.rig", files)
     monkeypatch.setitem(sys.modules, "multiview.rig_fit", fits)
-    return kept
 
 
 def distance(cameras):
@@ -58,13 +58,16 @@ def test_films_of_a_board_give_a_rig(films, rig_files, tmp_path, capsys):
     code, stdout, stderr = call(capsys, "calibrate", *films, "--board", BOARD, "--out", out, "--floor", "5")
     assert code == 0, stderr
     assert "| cam2 |" in stdout and "rig.png" in stdout and "scale rests on squares of 100 mm" in stderr
-    kind, cameras = rig_files[str(out)]
-    assert kind == "pose2sim" and [camera.name for camera in cameras] == ["cam1", "cam2"]
+    cameras, _ = rig_toml.read(out.read_text())
+    assert [camera.name for camera in cameras] == ["cam1", "cam2"]
     for one, truth in zip(cameras, CAMERAS, strict=True):
         assert one.matrix[0, 0] == pytest.approx(truth.matrix[0, 0], rel=0.02)
         onto = FACE_UP @ np.linalg.inv(POSES[5]) @ truth.camera_to_world
         np.testing.assert_allclose(centre(one), onto[:3, 3], atol=0.05)
     told = json.loads(out.with_suffix(".json").read_text())
+    least, most = sorted(camera["rms_px"] for camera in told["cameras"])
+    error = float(re.search(r"^error = (.*)$", out.read_text(), re.MULTILINE)[1])
+    assert 0 < least - 1e-3 <= error <= most + 1e-3 and told["rms_px"] == pytest.approx(error, abs=1e-3)
     assert told["cameras"][0]["rms_px"] < 0.5 and told["cameras"][0]["lens"]["focal_std_percent"] < 3
     assert told["shared_boards"][0][1] >= 6 and told["floor"] == 5
     picture = cv2.imread(str(out.with_suffix(".png")))

@@ -81,6 +81,15 @@ def test_all_formats_at_once_and_what_is_left_out(tmp_path):
     files, left = write_all(tmp_path / "fisheye", bent)
     assert len(files) + len(left) == len(FORMATS) and len(left) == len(NO_FISHEYE)
     assert "qualisys" in " ".join(left) and "fisheye" in left[0]
+    late = [replace(camera, offset_s=0.1 * n) for n, camera in enumerate(ring(3))]
+    files, left = write_all(tmp_path / "late", late)
+    assert len(files) == len(FORMATS) and left == ["cameras.qca.txt has no place for the clocks' offsets and rates"]
+
+
+@pytest.mark.parametrize("format", ["pose2sim", "anipose", "freemocap"])
+def test_no_error_is_claimed_that_nobody_measured(tmp_path, format):
+    write_rig(tmp_path / "rig.toml", ring(2), format)
+    assert "error" not in (tmp_path / "rig.toml").read_text()
 
 
 @pytest.mark.parametrize("name", ["links vorn", "kamera-ä", "12", "a.b", 'say "x"', "[x]"])

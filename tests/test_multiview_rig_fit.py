@@ -62,9 +62,10 @@ def test_a_scaled_picture_scales_the_lens():
 
 @pytest.mark.parametrize(("crop", "shift"), [("right", 0), ("symmetric", 4), ("left", 8)])
 def test_a_cut_picture(crop, shift):
-    (camera,), warnings = fit_rig(ring(1), [(1272, 720)], ["a.mp4"], crop=crop)
+    (camera,), warnings = fit_rig(ring(1), [(1272, 720)], ["takes/a.mp4"], crop=crop)
     np.testing.assert_allclose(seen(camera), seen(ring(1)[0]) - [shift, 0], atol=1e-9)
     assert camera.size == (1272, 720) and "8 px" in warnings[-1]
+    assert warnings[-1].startswith("cam_01: a.mp4 (1272x720) against the rig's 1280x720: ")
 
 
 def test_a_padded_picture_is_not_a_scaled_one():

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from multiview import people_terms as terms
 from multiview.arrow import Arrow
 from multiview.layout import pelvis_paths
+from multiview.people import Apart
 from multiview.people_start import Guess, pose_numbers, unknowns
 from multiview.procrustes import align, angle_between
 from multiview.self_calibrate import FOCAL_SIGMA, GIVEN_SIGMA, NOTED_SIGMA, self_calibrate
@@ -144,8 +145,10 @@ def test_poor_views_are_told():
     assert "nearly the same side" in told and "stay on one spot" in told
     way = np.linspace(-1.0, 1.0, len(times))[:, None] * (1, 0)
     passing = standing + np.concatenate([way, np.zeros((len(times), 1))], 1)[:, None]
-    told = " ".join(self_calibrate([seen_by(passing, close, times)], guessed(2), times).warnings)
-    assert "one straight line" in told
+    named = [replace(camera, name=name) for camera, name in zip(guessed(2), ("left", "right"), strict=True)]
+    told = self_calibrate([seen_by(passing, close, times)], named, times).warnings
+    assert "one straight line" in " ".join(told)
+    assert any(text.startswith("places of right are known to") for text in told)
 
 
 def test_what_cannot_be_done_is_refused():
@@ -157,8 +160,9 @@ def test_what_cannot_be_done_is_refused():
         self_calibrate([person, replace(person, skeleton="coco-17")], guessed(2), times)
     poses = person.poses.copy()
     poses[0, :8], poses[1, 8:] = np.nan, np.nan
-    with pytest.raises(ValueError, match="in common"):
+    with pytest.raises(Apart, match="in common") as refused:
         self_calibrate([replace(person, poses=poses)], guessed(2), times)
+    assert refused.value.views in ((0,), (1,))  # of two, each lacks the other
 
 
 def test_pelvis_paths_are_exact_without_noise():

@@ -114,7 +114,7 @@ def test_errors_of_a_moving_camera_at_the_frames_of_both():
 
 def test_a_view_that_sees_nobody_is_told(scene):
     text = told(without(scene, 0))
-    assert "view cam_1 sees nobody" in text
+    assert "cam_1: sees nobody" in text
     assert text.count("sees nobody") == 1
     assert measured(without(scene, 0)).quality["people"][0]["seen_by"] == ["cam_2", "cam_3", "cam_4"]
 
@@ -123,7 +123,7 @@ def test_a_view_that_does_not_fit_is_told(scene):
     pose = scene.views[1].camera.camera_to_world.copy()
     pose[:3, 3] += [0.3, 0, 0]
     text = told(changed(scene, 1, camera_to_world=pose))
-    assert "view cam_2 does not fit the others" in text
+    assert "cam_2: does not fit the others" in text
     assert text.count("does not fit the others") == 1
 
 
@@ -137,7 +137,7 @@ def test_a_view_whose_picture_is_shifted_is_told_by_little(scene):
         return changed(scene, 1, tracks=tracks)
 
     text = told(moved(lambda shape: np.array([0.02 * tall, 0], np.float32)))
-    assert "view cam_2 does not fit the others" in text and f"mostly to one side ({0.02 * tall:+.0f} px right" in text
+    assert "cam_2: does not fit the others" in text and f"mostly to one side ({0.02 * tall:+.0f} px right" in text
     assert "does not fit" not in told(moved(lambda shape: random.normal(0, 0.015 * tall, shape)))
 
 
@@ -146,7 +146,7 @@ def test_who_is_seen_by_one_view_and_joints_of_too_few(scene):
         tracks = scene.views[number].tracks
         scene = changed(scene, number, tracks=[tracks[0], unseen(tracks[1])])
     text = told(scene)
-    assert "person 2 is seen by view cam_4 only: their size and distance are guessed" in text
+    assert "person 2 is seen by cam_4 only: their size and distance are guessed" in text
     wrist = skeleton("blazepose-33").index("left_wrist")
     for number in (0, 1, 2):
         track = scene.views[number].tracks[0]
@@ -157,7 +157,7 @@ def test_who_is_seen_by_one_view_and_joints_of_too_few(scene):
 
 
 def test_a_view_that_films_little_is_told(scene):
-    assert "view cam_3 films only 60% of the scene's time" in told(changed(scene, 2, offset_s=0.4))
+    assert "cam_3: films only 60% of the scene's time" in told(changed(scene, 2, offset_s=0.4))
 
 
 def test_bones_that_change_their_length_are_told(scene):
@@ -179,9 +179,12 @@ def test_joints_that_are_never_known_do_not_matter(scene, unknown, tmp_path):
     write_report(measured(part), tmp_path / "report.json")
 
 
-def test_warnings_of_the_other_files_are_passed_on(scene):
-    view = replace(scene.views[1], clip=replace(scene.views[1].clip, warnings=("3 frames are damaged",)))
-    assert "view cam_2: 3 frames are damaged" in told(replace(scene, views=(scene.views[0], view, *scene.views[2:])))
+@pytest.mark.parametrize("number", [0, 1])
+def test_warnings_of_a_file_begin_with_its_view(scene, number):
+    hurt = replace(scene.views[number].clip, warnings=("3 frames are damaged",))
+    views = [replace(view, clip=hurt) if n == number else view for n, view in enumerate(scene.views)]
+    text = told(replace(scene, clip=views[0].clip, views=tuple(views)))
+    assert text.count("3 frames are damaged") == text.count(f"cam_{number + 1}: 3 frames are damaged") == 1
 
 
 def test_nobody(scene):

@@ -240,7 +240,7 @@ def test_a_failure_before_the_first_stage_leaves_no_folder(tmp_path, runner, mon
     monkeypatch.setattr(type(one.detector), "detect", fail)
     with pytest.raises(InternalError):
         one.run(write_video(tmp_path / "a.mp4"))
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_table_of_one_clip_when_asked_for(tmp_path):

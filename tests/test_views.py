@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import people
@@ -12,6 +13,7 @@ from views_on_disk import write
 import pipeline
 import videopose
 from exporters import npz
+from motion.bones import bone_lengths, stature
 from multiview.rig import read_rig, write_rig
 from pipeline.errors import InputError, NobodyError, UsageError
 from pipeline.joining import _sized
@@ -52,7 +54,8 @@ def test_known_cameras_give_the_scene_in_their_world(disk, tmp_path):
     scene = run(disk, tmp_path, cameras=disk.rig, formats=("mp4", "npz", "csv"))
     assert len(scene.views) == 3 and len(scene.people) == 2
     assert max(errors_mm(scene, disk.truth)) < 25
-    home = tmp_path / "cam01"
+    assert abs(scene.provenance["placement"]["rig_floor_m"]) < 0.05  # by the ankles: these files have no feet
+    home = tmp_path / "cam01_views"
     stored = npz.read(home / "poses.npz")
     assert stored["view_names"].tolist() == ["cam_01", "cam_02", "cam_03"]
     assert stored["keypoints_px"].shape[:2] == (3, 2) and np.isfinite(stored["joints_world_m"][:, :, :17]).all()
@@ -66,7 +69,7 @@ def test_known_cameras_give_the_scene_in_their_world(disk, tmp_path):
 def test_the_cameras_are_left_in_every_format(disk, tmp_path):
     scene = run(disk, tmp_path, cameras=disk.rig)
     for name in ("cameras.toml", "cameras.qca.txt", "easymocap"):
-        again = read_rig(tmp_path / "cam01" / "cameras" / name)
+        again = read_rig(tmp_path / "cam01_views" / "cameras" / name)
         for one, view in zip(again, scene.views, strict=True):
             np.testing.assert_allclose(one.camera_to_world, view.camera.camera_to_world, atol=1e-5)
 
@@ -77,6 +80,8 @@ def test_unknown_cameras_are_found_from_the_people(disk, tmp_path):
     assert max(errors_mm(scene, disk.truth, similar=True)) < 40
     up = np.concatenate([person.joints[:, 10] - person.joints[:, 3] for person in scene.people])
     assert up[..., 2].mean() > 1.0  # heads are above feet
+    ankles = np.concatenate([person.joints[:, [3, 6], 2] for person in scene.people])
+    assert 0.0 < np.quantile(ankles, 0.1) < 0.15
     assert scene.provenance["placement"]["world"] == "above the first camera's floor"
 
 
@@ -92,9 +97,10 @@ def test_two_cameras_in_hands(tmp_path):
     disk = write(tmp_path, cameras=2, paths=paths)
     scene = run(disk, tmp_path / "out", moving="all", formats=("npz",))
     assert max(errors_mm(scene, disk.truth, similar=True)) < 45
-    stored = npz.read(tmp_path / "out" / "cam01" / "poses.npz")
+    stored = npz.read(tmp_path / "out" / "cam01_views" / "poses.npz")
     assert stored["camera_to_world"].shape == (2, len(disk.truth.times), 4, 4)
-    assert not (tmp_path / "out" / "cam01" / "cameras").exists()
+    assert not (tmp_path / "out" / "cam01_views" / "cameras").exists()
+    assert "moving cameras" in scene.provenance["cameras_left_out"][0]
 
 
 def test_late_cameras_are_brought_onto_one_clock(tmp_path):
@@ -102,6 +108,8 @@ def test_late_cameras_are_brought_onto_one_clock(tmp_path):
     scene = run(disk, tmp_path / "out", cameras=disk.rig, sync="auto")
     offsets = [view.camera.offset_s for view in scene.views]
     np.testing.assert_allclose(offsets, [0, 7 / 20, 3 / 20], atol=0.5 / 20)
+    report = json.loads((tmp_path / "out" / "cam01_views" / "report.json").read_text())
+    assert any("clocks' offsets" in text for text in report["cameras_left_out"])
     assert max(errors_mm(scene, disk.truth)) < 30
 
 
@@ -120,7 +128,7 @@ def test_views_and_a_clip_alone_have_folders_of_their_own(disk, tmp_path):
     one = {"detector": "openpose", "keypoints": disk.keypoints, "formats": ()}
     Runner(Options(out=tmp_path, **one)).run(disk.films[0])
     run(disk, tmp_path, cameras=disk.rig, name="hall")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["cam01", "cam01-2", "hall"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cam01", "cam01_views", "hall"]
 
 
 def test_one_person_only(disk, tmp_path):
@@ -136,7 +144,7 @@ def test_a_view_without_people_is_told(disk, tmp_path):
         file.write_text('{"version": 1.3, "people": []}')
     scene = run(disk, tmp_path / "out", cameras=disk.rig, keypoints=tmp_path / "keypoints")
     assert max(errors_mm(scene, disk.truth)) < 40
-    assert any("cam_03 sees nobody" in text for text in scene.provenance["warnings"])
+    assert any(text == "cam_03: sees nobody" for text in scene.provenance["warnings"])
     with pytest.raises(InputError, match="cannot be found from the people"):
         run(disk, tmp_path / "out", keypoints=tmp_path / "keypoints")
 
@@ -158,7 +166,7 @@ def test_a_picture_that_freezes_is_left_out(disk, tmp_path):
     for file in files[15:]:
         file.write_text(files[15].read_text())
     scene = run(disk, tmp_path / "out", cameras=disk.rig, keypoints=tmp_path / "keypoints")
-    assert any("cam_02 stands still" in text for text in scene.provenance["warnings"])
+    assert any(text.startswith("cam_02: the picture stands still") for text in scene.provenance["warnings"])
     assert max(errors_mm(scene, disk.truth)) < 30
 
 
@@ -178,6 +186,22 @@ def test_a_given_height_sizes_unknown_cameras(disk, tmp_path):
     np.testing.assert_allclose(np.ptp(other[..., 2], axis=1), 1.2 * np.ptp(one[..., 2], axis=1), rtol=0.02)
     scene = run(disk, tmp_path / "known", cameras=disk.rig, height_m=2.6)
     assert any("are its units right" in text for text in scene.provenance["warnings"])
+
+
+def test_the_report_says_where_the_scale_comes_from(disk, tmp_path):
+    told = {}
+    for name, options in (("rig", {"cameras": disk.rig}), ("mean", {}), ("given", {"height_m": 1.6})):
+        run(disk, tmp_path, name=name, **options)
+        told[name] = json.loads((tmp_path / name / "report.json").read_text())["placement"]
+    assert [one["scale"] for one in told.values()] == ["as the rig has it", "mean stature", "height given for person 1"]
+    tall, mean, given = (one["stature_m"] for one in told.values())
+    assert set(tall) == set(mean) == set(given) == {"1", "2"}
+    assert given["1"] == pytest.approx(1.6, abs=1e-3)
+    for person in "12":
+        assert given[person] / mean[person] == pytest.approx(given["1"] / mean["1"], rel=1e-3)
+    body = skeleton("h36m-23")
+    true = [stature(bone_lengths(actor, np.ones(actor.shape[:2]), body), body) for actor in disk.truth.joints]
+    assert sorted(tall.values()) == pytest.approx(sorted(true), rel=0.05)
 
 
 def test_in_python(disk, tmp_path):
@@ -221,8 +245,11 @@ def test_a_rig_of_fewer_cameras_is_refused(disk, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--views"], "at least two cameras"),
-        (["--cameras", "rig.toml"], "several cameras"),
+        (["--views"], "cam01.mp4 alone"),
+        (["--cameras", "rig.toml"], "--cameras is of several cameras"),
+        (["--sync", "none"], "--sync is of several cameras"),
+        (["--moving", "all", "--name", "hall"], "--moving and --name are of several cameras"),
+        (["--views", "--cameras", "rig.toml", "--moving", "all"], "--moving is of cameras that are unknown"),
         (["--views", "--sync", "sometimes"], "known: auto, none"),
         (["--views", "--name", "a/b"], "folder's name"),
     ],
@@ -250,4 +277,73 @@ def test_the_command_line_runs_a_scene(disk, tmp_path, capsys):
         videopose.main(arguments)
     assert ended.value.code == 0
     told = json.loads(capsys.readouterr().out)
-    assert told[0]["people"] == [1, 2] and told[0]["folder"] == str(tmp_path / "cam01")
+    assert told[0]["people"] == [1, 2] and told[0]["folder"] == str(tmp_path / "cam01_views")
+
+
+def command(disk, out, *arguments):
+    """What `--views` of the films with their rig prints; returns the exit code."""
+    given = ["--cameras", disk.rig, "--sync", "none", "--detector", "openpose", "--keypoints", disk.keypoints]
+    with pytest.raises(SystemExit) as ended:
+        videopose.main([*map(str, [*arguments, "--views", *given, "--out", out, "--formats", "npz"])])
+    return ended.value.code
+
+
+def test_a_warning_begins_with_what_it_is_about(disk, tmp_path, capsys):
+    shutil.copytree(disk.keypoints, tmp_path / "keypoints")
+    for file in (tmp_path / "keypoints" / "cam03_json").iterdir():
+        file.write_text('{"version": 1.3, "people": []}')
+    blind = SimpleNamespace(**vars(disk) | {"keypoints": tmp_path / "keypoints"})
+    assert command(blind, tmp_path / "out", *disk.films, "--name", "hall", "--height", "2.6") == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert "warning: cam_03: sees nobody" in told
+    assert any(line.startswith("warning: hall: person 1 is") for line in told)
+
+
+def test_the_folder_is_called_after_what_was_given(disk, tmp_path, capsys):
+    folder = tmp_path / "recording"
+    folder.mkdir()
+    for film in disk.films:
+        shutil.copy(film, folder)
+    for arguments, name in (([folder], "recording"), ([folder, "--name", "hall"], "hall"), (disk.films, "cam01_views")):
+        assert command(disk, tmp_path / "out", *arguments) == 0
+        assert capsys.readouterr().out.startswith(f"{name}: 2 people in 3 views, 40 frames in ")
+        assert (tmp_path / "out" / name / "poses.npz").exists()
+
+
+def test_progress_names_the_view_and_the_step(disk, tmp_path, capsys):
+    films = [disk.films[0], disk.films[1]]
+    told = []
+    options = Options(out=tmp_path, detector="openpose", keypoints=disk.keypoints, formats=())
+    runner = Runner(options, lambda stage, done, total: told.append(stage))
+    runner.run_views(films, tell=lambda *about: told.append(about))
+    views = [told.index(("cam01.mp4", 1, 2)), told.index(("cam02.mp4", 2, 2)), told.index(("cam01_views", 1, 1))]
+    assert views == sorted(views) and told[views[2] + 1 :] == ["clocks", "cameras", "people"]
+    capsys.readouterr()
+    assert command(disk, tmp_path / "again", *disk.films) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("2 of 3, cam02.mp4: ") for line in lines) and "joining people" in lines
+    assert sum("openpose on" in line for line in lines) == 1
+
+
+def test_the_same_video_twice(disk, tmp_path, capsys):
+    (tmp_path / "again.mp4").symlink_to(disk.films[0])
+    for films, text in (
+        ([disk.films[0], disk.films[0]], f"{disk.films[0]} is given twice"),
+        ([*disk.films, disk.films[1]], f"{disk.films[1]} is given twice"),
+        ([*disk.films[:2], tmp_path / "again.mp4"], f"{tmp_path / 'again.mp4'} is given twice"),
+    ):
+        assert command(disk, tmp_path / "out", *films) == 2
+        assert text in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_fails_leaves_no_empty_folder(disk, tmp_path):
+    for file in shutil.copytree(disk.keypoints, tmp_path / "keypoints").rglob("*_000000000003_*"):
+        file.write_text("{")
+    with pytest.raises(InputError):
+        run(disk, tmp_path / "new" / "out", cameras=disk.rig, keypoints=tmp_path / "keypoints")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "own").mkdir()
+    with pytest.raises(InputError):
+        run(disk, tmp_path / "own", cameras=disk.rig, keypoints=tmp_path / "keypoints")
+    assert list((tmp_path / "own").iterdir()) == []

@@ -10,10 +10,11 @@ import pytest
 from filmed import Pictures, near
 from filmed_views import blank, ring, studio, views_scene, without
 
+from pipeline.results import Camera, ClipInfo, View
 from studio.cameras import orbit
 from visualize.draw import LEFT, colors
 from visualize.figure import Figures
-from visualize.film import side_by_side, write_film
+from visualize.film import _panels, side_by_side, write_film
 from visualize.gif import write_gif
 from visualize.rig import Rig, _shape
 from visualize.tiles import arranged
@@ -32,7 +33,7 @@ def drawn(scene, clips=None, height=360):
 
 
 def places(scene, height=360):
-    return arranged([(v.clip.width, v.clip.height) for v in scene.views], height, 1.6, 1.4)[0]
+    return arranged([(v.clip.width, v.clip.height) for v in scene.views], height, 1.6, 1.0)[0]
 
 
 def shifted(scene, number, offset):
@@ -51,7 +52,8 @@ def test_film_of_several_views(tmp_path, count):
         stream = film.streams.video[0]
         shown = [float(frame.pts * stream.time_base) for frame in film.decode(stream)]
         assert stream.height == 240
-        assert stream.width == 336 + arranged([(320, 240)] * count, 240, 1.6, 1.4)[1]
+        left = arranged([(320, 240)] * count, 240, 1.6, 1.0)[1]
+        assert stream.width == pytest.approx(np.clip(16 / 9 * 240, left + 240, left + 336), abs=2)
     np.testing.assert_allclose(shown, scene.clip.times, atol=1e-4)
     assert done == [1, 2, 3, 4, 5]
     assert all(clip.closed for clip in clips)
@@ -64,6 +66,23 @@ def test_a_film_of_many_views_fits_the_screen(scene):
         height, width = next(side_by_side(some, blank(some))).shape[:2]
         assert 720 <= height <= 1080
         assert width <= 1922 or height == 720
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "film", "tall"),
+    [
+        (4, (1080, 1920), (1920, 1080), 540),  # two rows fill the height; the 3D view has what the screen leaves
+        (2, (1080, 1920), (1920, 902), 902),
+        (3, (1080, 1920), (1920, 738), 700),
+        (4, (1280, 720), (1920, 738), 332),
+    ],
+)
+def test_pictures_are_as_large_as_a_screen_allows(count, size, film, tall):
+    views = [View(ClipInfo("a.mp4", *size, np.zeros(1), 30.0), Camera(np.eye(3), size), [])] * count
+    height, shown, left, beside = _panels(views, None)
+    np.testing.assert_allclose((left + beside, height), film, atol=4)
+    assert min(place.size[1] for place in shown) == pytest.approx(tall, abs=12)
+    assert beside >= height - 2
 
 
 def test_everybody_is_drawn_in_every_view_and_in_3d(scene):

@@ -23,11 +23,12 @@ from visualize.footage import Frames, own_frames, pictures_at
 from visualize.legend import QUIET, TEXT, clock, sides, skeletons
 from visualize.overlay import Overlay
 from visualize.reprojection import INK, Reprojection
-from visualize.tiles import Place, arranged
+from visualize.tiles import SCREEN, Place, arranged
 from visualize.view import view_of
 
 WIDEST = 1.9  # of the video's panel, in panel heights
-_WIDEST_RIG, _WIDE_VIEW = 1.6, 1.4  # the same of several videos' panel, and the 3D view beside them
+_WIDEST_RIG = 1.6  # the same of several videos' panel
+_NARROW_VIEW, _WIDE_VIEW = 1.0, 1.4  # of the 3D view beside them, which takes what they leave of the screen
 _LOWEST, _HIGHEST, _WIDTH = 720, 1080, 1920  # px of a film of several: as high as this width allows, within limits
 _BORDER = (20, 16, 13)  # between pictures
 _BOLD = 1.5  # of the 2D skeletons in small pictures
@@ -100,11 +101,12 @@ def _panels(views: Sequence[View], height: int | None) -> tuple[int, list[Place]
     if len(views) == 1:
         height = (height or _LOWEST) // 2 * 2
         return height, *arranged(sizes, height, WIDEST), height
+    left = arranged(sizes, 1000, _WIDEST_RIG, _NARROW_VIEW)[1] / 1000
+    beside = float(np.clip(SCREEN - left, _NARROW_VIEW, _WIDE_VIEW))
     if height is None:
-        wide = arranged(sizes, 1000, _WIDEST_RIG, _WIDE_VIEW)[1] / 1000 + _WIDE_VIEW
-        height = int(np.clip(_WIDTH / wide, _LOWEST, _HIGHEST))
+        height = int(np.clip(_WIDTH / (left + beside), _LOWEST, _HIGHEST))
     height = height // 2 * 2
-    return height, *arranged(sizes, height, _WIDEST_RIG, _WIDE_VIEW), 2 * round(height * _WIDE_VIEW / 2)
+    return height, *arranged(sizes, height, _WIDEST_RIG, _NARROW_VIEW), 2 * round(height * beside / 2)
 
 
 class _Tile:

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.results import Array
 
 _GAP = 1 / 180  # between pictures, of the height
-_SCREEN = 16 / 9  # width over height of what films are watched on
+SCREEN = 16 / 9  # width over height of what films are watched on
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ def arranged(
     Args:
         height: px, even.
         widest: the width that all may take together, in heights.
-        beside: the width of what else is in the film, in heights.
+        beside: the least width of what else is in the film, in heights.
     """
     aspects = np.array([width / tall for width, tall in sizes])
     choices = (_in_rows(aspects, count, widest) for count in range(1, len(sizes) + 1))
-    rows, wide = max(choices, key=lambda found: _tall(aspects, *found).min() * min(1, _SCREEN / (found[1] + beside)))
+    rows, wide = max(choices, key=lambda found: _tall(aspects, *found).min() * min(1, SCREEN / (found[1] + beside)))
     cells = _cells(aspects, rows, wide) * height
     gap = _GAP * height if len(sizes) > 1 else 0.0
     places = [_fitted(size, cell, gap) for size, cell in zip(sizes, cells, strict=True)]
