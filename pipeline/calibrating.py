@@ -15,6 +15,7 @@ from multiview.board_files import board as board_from
 from multiview.boards import Board, Found, find, sharp
 from multiview.calibrate import calibrate
 from multiview.explain import why_not
+from multiview.floor_board import AROUND
 from multiview.intrinsics import Intrinsics, fit_lens
 from multiview.rig_toml import write_pose2sim
 from pipeline.calibration import Request, Rig, doubts, write_report
@@ -55,7 +56,7 @@ def run(request: Request, tell: Tell = lambda *_: None) -> Rig:
     ]
     cameras, lenses = _lenses(request, board, infos, names, clear, warnings)
     calibration = calibrate(board, cameras, clear, request.floor)
-    warnings += [*calibration.warnings, *doubts(request, board, calibration, lenses)]
+    warnings += [*calibration.warnings, *doubts(request, board, calibration, lenses, clear)]
     rig = Rig(calibration, lenses, tuple(warnings))
     write_pose2sim(request.out, calibration.cameras, calibration.error_px)
     write_report(request, board, rig)
@@ -96,9 +97,10 @@ def _moments(
 
 
 def _thinned(frames: dict[int, int], request: Request, count: int) -> dict[int, int]:
-    """Every `step`-th of `count` moments, the same ones for all cameras, and that of the floor."""
+    """Every `step`-th of `count` moments, the same ones for all cameras, and those about that of the floor."""
     step = request.step or -(-count // _LOOKED_AT)
-    return {moment: frame for moment, frame in frames.items() if moment % step == 0 or moment == request.floor}
+    floor = () if request.floor is None else range(request.floor - AROUND, request.floor + AROUND + 1)
+    return {moment: frame for moment, frame in frames.items() if moment % step == 0 or moment in floor}
 
 
 def _stamped(path: Path, clips: Sequence[ClipInfo], names: Sequence[str]) -> list[dict[int, int]]:

@@ -11,8 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from multiview.boards import Board
+from multiview.boards import Board, Found
 from multiview.calibrate import Calibration
+from multiview.floor_board import floor_doubts
 from multiview.intrinsics import Intrinsics
 from pipeline.files import atomic
 from pipeline.projection import centre
@@ -46,8 +47,11 @@ class Rig:
     warnings: tuple[str, ...]
 
 
-def doubts(request: Request, board: Board, calibration: Calibration, lenses: Sequence[Intrinsics | None]) -> list[str]:
-    """Warnings: what is poor, and what nobody can know."""
+def doubts(
+    request: Request, board: Board, calibration: Calibration, lenses: Sequence[Intrinsics | None],
+    found: Sequence[dict[int, Found]],
+) -> list[str]:  # fmt: skip
+    """Warnings: what is poor, and what nobody can know. `found`: the boards of every camera, by moment."""
     names = [camera.name for camera in calibration.cameras]
     out = [f"{n}: {doubt}" for n, lens in zip(names, lenses, strict=True) if lens for doubt in lens.doubts]
     for name, error in zip(names, calibration.rms_px, strict=True):
@@ -60,8 +64,9 @@ def doubts(request: Request, board: Board, calibration: Calibration, lenses: Seq
         out.append(
             "Z is the board's normal at the first moment, not up; --floor FRAME names one in which it lies on the floor"
         )
-    elif min(float(centre(camera)[2]) for camera in calibration.cameras) < 0:
-        out.append("a camera is below the floor; did the board lie face up, and does --floor name the right frame?")
+    elif against := floor_doubts(board, found, calibration, request.floor):
+        text = f"frame {request.floor} does not look as if the board lay on the floor: {'; '.join(against)}"
+        out.insert(0, f"{text}; --floor names the frame in which it does")
     return out
 
 
