@@ -68,6 +68,7 @@ def converted(found: Triangulated, convert: Callable[[Array], Array]) -> Triangu
 def complete(
     found: Triangulated, times: Array, skeleton: Skeleton, cameras: Sequence[Camera] = (),
     lifted: Array | None = None, lifted_scores: Array | None = None, rounds: int = ROUNDS,
+    alone: tuple[Array, Array] | None = None,
 ) -> Completed:  # fmt: skip
     """All K joints of the skeleton in every frame in which somebody sees the person.
 
@@ -77,6 +78,7 @@ def complete(
         lifted: (V,T,K,3) m in the axes of `cameras`, NaN where a view has no pose.
         lifted_scores: (V,T,K).
         rounds: of the minimisation (see `refine`).
+        alone: (T,3) m and covariance (T,3,3) m^2 of the first joint where no joint was triangulated, NaN elsewhere.
 
     Raises:
         NothingSeen: no joint was triangulated at all.
@@ -92,14 +94,24 @@ def complete(
     lengths = bone_lengths(found, skeleton, vectors)
     points = np.full(found.points.shape, np.nan)
     span = slice(int(np.flatnonzero(there)[0]), int(np.flatnonzero(there)[-1]) + 1)
+    given, covariance = _with_root(found, alone)
     points[span] = refine(
-        found.points[span], found.covariance[span], np.asarray(times)[span], skeleton.bones, lengths,
+        given[span], covariance[span], np.asarray(times)[span], skeleton.bones, lengths,
         None if vectors is None else vectors[span], None if information is None else information[span], rounds,
     )  # fmt: skip
     points[~there] = np.nan
     guess = np.full(known.shape, 0.5) if lifted_scores is None else np.nan_to_num(lifted_scores).max(axis=0)
     scores = np.where(known, found.scores, COMPLETED * guess) * there[:, None]
     return Completed(points, scores, there[:, None] & ~known, lengths)
+
+
+def _with_root(found: Triangulated, alone: tuple[Array, Array] | None) -> tuple[Array, Array]:
+    """Points (T,K,3) and covariance (T,K,3,3), with the first joint from elsewhere where it is told."""
+    if alone is None:
+        return found.points, found.covariance
+    points, covariance, told = found.points.copy(), found.covariance.copy(), np.isfinite(alone[0]).all(-1)
+    points[told, 0], covariance[told, 0] = alone[0][told], alone[1][told]
+    return points, covariance
 
 
 def bone_vectors(found: Triangulated, skeleton: Skeleton, cameras: Sequence[Camera], lifted: Array,

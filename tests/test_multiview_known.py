@@ -76,6 +76,22 @@ def test_a_lifter_without_hands_and_feet_carries_frames_that_one_view_sees(unkno
     assert np.linalg.norm(local[0] - local[1], axis=-1).mean() < 0.08
 
 
+@pytest.mark.parametrize("moving", [False, True])
+def test_who_walks_on_before_one_view_alone_is_followed(moving):
+    cameras = ring(3)
+    if moving:
+        cameras = [drifting(c, 45) for c in cameras]
+    keypoints, scores = seen(cameras, POINTS, 1.0)
+    scores[1:, 15:] = 0
+    motion = rebuilt(cameras, keypoints, scores, lifted(cameras)).motion
+    assert motion.completed[15:].all()
+    off = np.linalg.norm(motion.points - TRUE, axis=-1)[15:]
+    gone = np.linalg.norm(TRUE[44, 0] - TRUE[14, 0])
+    assert gone > 0.8 and off.mean() < 0.12 and off[:, 0].max() < 0.2
+    local = [p - p[:, :1] for p in (motion.points[15:], TRUE[15:])]
+    assert np.linalg.norm(local[0] - local[1], axis=-1).mean() < 0.07
+
+
 def test_nobody_is_where_nobody_is_seen_and_gaps_within_are_filled():
     cameras = ring(3)
     keypoints, scores = seen(cameras, POINTS, 1.0)
