@@ -92,6 +92,20 @@ def test_who_walks_on_before_one_view_alone_is_followed(moving):
     assert np.linalg.norm(local[0] - local[1], axis=-1).mean() < 0.07
 
 
+def test_who_leaves_the_picture_of_the_last_view_keeps_what_the_lifter_says_of_the_half_that_is_gone():
+    cameras = ring(3)
+    keypoints, scores = seen(cameras, POINTS, 1.0)
+    poses = lifted(cameras)
+    sure = np.full(poses.shape[:-1], 0.9)
+    scores[1:, 20:], poses[1:, 20:] = 0, np.nan
+    for marks, body in ((scores, BLAZEPOSE), (sure, H36M)):
+        left = [i for i, name in enumerate(body.joints) if name.startswith("left")]
+        marks[0, 22:, left] = 0
+    sure[0, 22:, H36M.index("pelvis")] = 0
+    motion = reconstruct(cameras, keypoints, scores, TIMES, BLAZEPOSE, H36M, blazepose_to_h36m, poses, sure).motion
+    assert np.linalg.norm(motion.points - TRUE, axis=-1)[22:].mean() < 0.2
+
+
 def test_nobody_is_where_nobody_is_seen_and_gaps_within_are_filled():
     cameras = ring(3)
     keypoints, scores = seen(cameras, POINTS, 1.0)
