@@ -19,7 +19,7 @@ from pipeline.skeletons import Skeleton
 
 ACROSS_M, ALONG_M = 0.06, 0.15  # standard deviation of a lifted bone's end, across and along the line of sight
 LIFTED = 17  # the joints that every lifter has come first; the rest, hands and feet, may be NaN throughout
-LEAST_TRUST = 0.02  # in a lifted bone of unseen joints, at times at which nothing is triangulated: better than nothing
+LEAST_TRUST = 0.02  # in a bone that the view does not see, but others at other times, where nothing is triangulated
 COMPLETED = 0.3  # of the lifted scores: what a joint scores that was not triangulated
 
 
@@ -121,7 +121,8 @@ def bone_vectors(found: Triangulated, skeleton: Skeleton, cameras: Sequence[Came
     parents, children = np.array(skeleton.bones).T
     measured = np.linalg.norm(found.points[:, children] - found.points[:, parents], axis=-1)
     total, mean = np.zeros((*measured.shape, 3, 3)), np.zeros((*measured.shape, 3))
-    least = np.where(np.isfinite(found.points).all(-1).any(1), 0.0, LEAST_TRUST)[:, None]
+    nothing = ~np.isfinite(found.points).all(-1).any(1)
+    least = LEAST_TRUST * (nothing[:, None] & np.isfinite(measured).any(0))
     local = np.diag([ACROSS_M**-2, ACROSS_M**-2, ALONG_M**-2])
     for v, camera in enumerate(cameras):
         bones = lifted[v][:, children] - lifted[v][:, parents]

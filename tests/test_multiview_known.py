@@ -106,6 +106,18 @@ def test_who_leaves_the_picture_of_the_last_view_keeps_what_the_lifter_says_of_t
     assert np.linalg.norm(motion.points - TRUE, axis=-1)[22:].mean() < 0.2
 
 
+def test_feet_that_nobody_ever_saw_do_not_pull_where_one_view_sees_the_rest():
+    cameras = ring(3)
+    keypoints, scores = seen(cameras, POINTS, 1.0)
+    poses = lifted(cameras)
+    sure = np.full(poses.shape[:-1], 0.9)
+    for marks, body in ((scores, BLAZEPOSE), (sure, H36M)):
+        marks[..., [i for i, name in enumerate(body.joints) if name.endswith(("heel", "toe"))]] = 0
+    scores[1:, 42:] = 0
+    motion = reconstruct(cameras, keypoints, scores, TIMES, BLAZEPOSE, H36M, blazepose_to_h36m, poses, sure).motion
+    assert np.linalg.norm(motion.points - TRUE, axis=-1)[:42, :17].mean() < 0.012
+
+
 def test_nobody_is_where_nobody_is_seen_and_gaps_within_are_filled():
     cameras = ring(3)
     keypoints, scores = seen(cameras, POINTS, 1.0)
