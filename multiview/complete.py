@@ -21,6 +21,7 @@ from pipeline.skeletons import Skeleton
 
 ACROSS_M, ALONG_M = 0.06, 0.15  # standard deviation of a lifted bone's end, across and along the line of sight
 LIFTED = 17  # the joints that every lifter has come first; the rest, hands and feet, may be NaN throughout
+LEAST_TRUST = 0.02  # in a bone that the view does not see, but others at other times, where nothing is triangulated
 COMPLETED = 0.3  # of the lifted scores: what a joint scores that was not triangulated
 
 
@@ -69,6 +70,7 @@ def converted(found: Triangulated, convert: Callable[[Array], Array]) -> Triangu
 def complete(
     found: Triangulated, times: Array, skeleton: Skeleton, cameras: Sequence[Camera] = (),
     lifted: Array | None = None, lifted_scores: Array | None = None, rounds: int = ROUNDS,
+    alone: tuple[Array, Array] | None = None,
 ) -> Completed:  # fmt: skip
     """The K joints of the skeleton in every frame in which somebody sees the person.
 
@@ -80,6 +82,7 @@ def complete(
         lifted: (V,T,K,3) m in the axes of `cameras`, NaN where a view has no pose.
         lifted_scores: (V,T,K).
         rounds: of the minimisation (see `refine`).
+        alone: (T,3) m and covariance (T,3,3) m^2 of the first joint where no joint was triangulated, NaN elsewhere.
 
     Raises:
         NothingSeen: no joint was triangulated at all.
@@ -97,8 +100,9 @@ def complete(
     lengths = np.where(told[parents] & told[children], bone_lengths(found, skeleton, vectors), np.nan)
     points = np.full(found.points.shape, np.nan)
     span = slice(int(np.flatnonzero(there)[0]), int(np.flatnonzero(there)[-1]) + 1)
+    given, covariance = _with_root(found, alone)
     points[span] = refine(
-        found.points[span], found.covariance[span], np.asarray(times)[span], skeleton.bones, lengths,
+        given[span], covariance[span], np.asarray(times)[span], skeleton.bones, lengths,
         None if vectors is None else vectors[span], None if information is None else information[span], rounds,
     )  # fmt: skip
     there = there[:, None] & told
@@ -119,12 +123,23 @@ def _told(known: Array, skeleton: Skeleton, vectors: Array | None) -> Array:
     return np.isin(piece, piece[ever])
 
 
+def _with_root(found: Triangulated, alone: tuple[Array, Array] | None) -> tuple[Array, Array]:
+    """Points (T,K,3) and covariance (T,K,3,3), with the first joint from elsewhere where it is told."""
+    if alone is None:
+        return found.points, found.covariance
+    points, covariance, told = found.points.copy(), found.covariance.copy(), np.isfinite(alone[0]).all(-1)
+    points[told, 0], covariance[told, 0] = alone[0][told], alone[1][told]
+    return points, covariance
+
+
 def bone_vectors(found: Triangulated, skeleton: Skeleton, cameras: Sequence[Camera], lifted: Array,
                  scores: Array | None) -> tuple[Array, Array]:  # fmt: skip
     """(T,B,3) m in the world, NaN where no view has them, and their information (T,B,3,3) 1/m^2."""
     parents, children = np.array(skeleton.bones).T
     measured = np.linalg.norm(found.points[:, children] - found.points[:, parents], axis=-1)
     total, mean = np.zeros((*measured.shape, 3, 3)), np.zeros((*measured.shape, 3))
+    nothing = ~np.isfinite(found.points).all(-1).any(1)
+    least = LEAST_TRUST * (nothing[:, None] & np.isfinite(measured).any(0))
     local = np.diag([ACROSS_M**-2, ACROSS_M**-2, ALONG_M**-2])
     for v, camera in enumerate(cameras):
         bones = lifted[v][:, children] - lifted[v][:, parents]
@@ -135,7 +150,7 @@ def bone_vectors(found: Triangulated, skeleton: Skeleton, cameras: Sequence[Came
         turn = np.broadcast_to(turn, (len(bones), 3, 3))
         world = scale * (bones @ np.swapaxes(turn, -1, -2))
         trust = np.ones(measured.shape) if scores is None else np.minimum(scores[v][:, children], scores[v][:, parents])
-        weight = np.where(np.isfinite(world).all(-1), np.nan_to_num(trust), 0.0)
+        weight = np.where(np.isfinite(world).all(-1), np.maximum(np.nan_to_num(trust), least), 0.0)
         told = weight[..., None, None] * (turn @ local @ np.swapaxes(turn, -1, -2))[:, None]
         total += told
         mean += (told @ np.nan_to_num(world)[..., None])[..., 0]

@@ -12,7 +12,7 @@ import numpy as np
 
 from multiview.boards import Board, Found
 from multiview.calibrate import Calibration
-from multiview.cameras import centre
+from pipeline.projection import centre
 from pipeline.results import Camera
 
 AROUND = 5  # moments before and after in which the board is looked for, to see whether it keeps still

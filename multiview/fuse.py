@@ -8,8 +8,11 @@ differ, what one view knows badly another knows well, so the poses are averaged 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
 from multiview.people import Apart
 from multiview.procrustes import believed, blurred, common_turn, cross_matrix, exponential
@@ -22,6 +25,7 @@ WIDTH = 3.0  # standard deviations from which on a view's joint loses belief
 BELIEVED_M = 0.2  # a joint that misses by more counts less in the first turns
 WINDOW_S = 0.35  # of a moving camera's rotation
 ROUNDS = 12
+CROSS = -cross_matrix(np.eye(3))  # of Levi-Civita: (x cross y)_a = CROSS_aij x_i y_j
 ENOUGH = 1500  # moments for the turns of cameras that stand still; all would fill the memory of a long clip
 
 
@@ -48,7 +52,7 @@ def fuse(poses: Array, scores: Array, times: Array, moving: Array | None = None,
         sight: (P,V,T,3) directions in camera axes in which the cameras see each person; straight ahead without it.
 
     Raises:
-        Apart: a view has no moment in common with the others.
+        Apart: a view that no pairs of views with people in common join to view 0.
     """
     poses = np.asarray(poses, np.float64)
     known = np.isfinite(poses).all(-1)
@@ -91,37 +95,42 @@ def _information(poses: Array, sight: Array | None) -> Array:
 
 
 def _first_turns(poses: Array, weights: Array, times: Array, moving: Array) -> Array:
-    """(V,T,3,3) from each view's axes to those of the view that all others agree with best.
+    """(V,T,3,3) from each view's axes to those of view 0, along the tree of pairs of views that agree on most.
+
+    Two views at the ends of a corridor need not see the same people, if the views between them do.
 
     Raises:
-        Apart: a view has no moment in common with that one.
+        Apart: a view that no pairs join to view 0.
     """
-    views = len(moving)
-    best, least = None, np.inf
-    for base in range(views):
-        turns = np.stack(
-            [
-                common_turn(
-                    poses[:, v], poses[:, base], weights[:, v] * weights[:, base], times,
-                    WINDOW_S if moving[v] or moving[base] else np.inf, BELIEVED_M,
-                )
-                for v in range(views)
-            ]
-        )  # fmt: skip
-        common = weights * weights[:, base : base + 1]
-        miss = np.linalg.norm(_turned(turns, poses) - poses[:, base : base + 1], axis=-1)
-        lonely = (common.sum((0, 2, 3)) <= 0).sum()
-        cost = lonely + (common * np.minimum(miss, 0.3)).sum() / max(common.sum(), 1e-9)
-        if cost < least:
-            best, least = turns, cost
-            missing = np.flatnonzero(common.sum((0, 2, 3)) <= 0)
-    if best is None or len(missing):
-        raise Apart(*missing.tolist())
-    return best
+    agreed, turns = np.zeros((len(moving), len(moving))), {}
+    for pair in combinations(range(len(moving)), 2):
+        (a, b), common = pair, weights[:, pair[0]] * weights[:, pair[1]]
+        if common.any():
+            turns[pair] = _turn(poses[:, b], poses[:, a], common, times, WINDOW_S if moving[[a, b]].any() else np.inf)
+            miss = np.linalg.norm(_turned(turns[pair], poses[:, b]) - poses[:, a], axis=-1)
+            agreed[pair] = (common * believed(miss, BELIEVED_M)).sum()
+    tree = minimum_spanning_tree(np.where(agreed > 0, 1 / np.where(agreed > 0, agreed, 1.0), 0.0))
+    order, before = breadth_first_order(tree, 0, directed=False)
+    if missing := sorted(set(range(len(moving))) - set(order.tolist())):
+        raise Apart(*missing)
+    out = np.broadcast_to(np.eye(3), (len(moving), len(times), 3, 3)).copy()
+    for view in order[1:].tolist():
+        parent = int(before[view])
+        turn = turns[parent, view] if parent < view else np.swapaxes(turns[view, parent], -1, -2)
+        out[view] = out[parent] @ turn
+    return out
+
+
+def _turn(source: Array, target: Array, common: Array, times: Array, window: float) -> Array:
+    """See `common_turn`; of moments with nothing in common near them that of the nearest that has."""
+    turn = common_turn(source, target, common, times, window, BELIEVED_M)
+    told = blurred(common.sum((0, 2)), times, window) > 0
+    return turn[distance_transform_edt(~told, return_distances=False, return_indices=True)[0]]
 
 
 def _turned(turns: Array, poses: Array) -> Array:
-    return np.einsum("vtij,pvtkj->pvtki", turns, poses)
+    """Poses (...,T,K,3) by turns (...,T,3,3)."""
+    return poses @ np.swapaxes(turns, -1, -2)
 
 
 def _in_common(turns: Array, information: Array) -> Array:
@@ -132,7 +141,7 @@ def _in_common(turns: Array, information: Array) -> Array:
 def _average(turned: Array, inverse: Array, belief: Array) -> tuple[Array, Array]:
     """(P,T,K,3) m, and its covariance (P,T,K,3,3); NaN where no view knows the joint."""
     total = np.einsum("pvtk,pvtij->ptkij", belief, inverse)
-    pull = np.einsum("pvtk,pvtij,pvtkj->ptki", belief, inverse, turned)
+    pull = (belief[..., None] * (turned @ inverse)).sum(1)
     known = belief.sum(1) > 1e-6
     covariance = np.linalg.inv(np.where(known[..., None, None], total, np.eye(3)))
     mean = (covariance @ pull[..., None])[..., 0]
@@ -147,7 +156,7 @@ def _beliefs(miss: Array, inverse: Array) -> Array:
     A view that takes left for right is wrong in most joints at once; joint by joint it would look half right.
     """
     miss = np.nan_to_num(miss)
-    far = np.sqrt(np.einsum("pvtki,pvtij,pvtkj->pvtk", miss, inverse, miss) / 3)
+    far = np.sqrt((miss @ inverse * miss).sum(-1) / 3)
     whole = np.sqrt((far**2).mean(-1, keepdims=True))
     return believed(far, WIDTH) * believed(whole, WIDTH)
 
@@ -157,10 +166,10 @@ def _better(
 ) -> Array:
     """One step of Gauss and Newton for the rotations: `min sum |exp(d) R x - y|^2` in the norm of the information."""
     miss = np.nan_to_num(fused[:, None] - turned)
-    lever = cross_matrix(turned)
-    weighted = np.einsum("pvtkai,pvtij->pvtkaj", lever, inverse) * belief[..., None, None]
-    normal = -np.einsum("pvtkai,pvtkib->vtab", weighted, lever)
-    pull = np.einsum("pvtkai,pvtki->vta", weighted, miss)
+    weighted = np.swapaxes(belief[..., None] * turned, -1, -2)
+    spread, off = weighted @ turned, weighted @ miss @ inverse  # (P,V,T,3,3): sums of x x^T and of x (M miss)^T
+    normal = np.einsum("aij,bkl,pvtik,pvtjl->vtab", CROSS, CROSS, spread, inverse, optimize=True)
+    pull = np.einsum("aij,pvtij->vta", CROSS, off)
     out = turns.copy()
     for view, moves in enumerate(moving):
         window = WINDOW_S if moves else np.inf
@@ -173,9 +182,8 @@ def _better(
 
 def _scales(turned: Array, fused: Array, belief: Array) -> Array:
     """(V,) corrections, their geometric mean 1."""
-    y = np.nan_to_num(fused)[:, None]
-    size = np.einsum("pvtk,pvtki,pvtki->v", belief, turned, turned)
-    fit = np.einsum("pvtk,pvtki,pvtki->v", belief, turned, np.broadcast_to(y, turned.shape))
+    weighted = belief[..., None] * turned
+    size, fit = ((weighted * other).sum((0, 2, 3, 4)) for other in (turned, np.nan_to_num(fused)[:, None]))
     factors = np.where(size > 0, fit / np.where(size > 0, size, 1), 1.0)
     factors = np.clip(factors, 0.9, 1.1)
     return factors / np.exp(np.log(factors).mean())
@@ -203,7 +211,8 @@ def _result(
 
 def _disagreement(miss: Array, inverse: Array, belief: Array) -> Array:
     """(K,): how many times as far as assumed the views lie from each other; 1 where one view alone knows a joint."""
-    far = np.einsum("pvtki,pvtij,pvtkj,pvtk->k", np.nan_to_num(miss), inverse, np.nan_to_num(miss), belief)
+    miss = np.nan_to_num(miss)
+    far = (belief * (miss @ inverse * miss).sum(-1)).sum((0, 1, 2))
     total = belief.sum(1)
     alone = (belief**2).sum(1) / np.maximum(total, 1e-9)  # of V equal views the mean swallows one
     free = 3 * (total - alone).sum((0, 1))

@@ -3,19 +3,21 @@
 The same person's poses in two views differ by one turn, that of the cameras, and by nothing else. So for every pair of
 views a turn is sought that brings as many people as possible onto each other at once: people in similar poses look
 alike by themselves, but a turn that is right for one pair of people is right for all pairs of the same two views.
-Similarity is `exp(-miss / 50 mm)`, the miss the mean distance of joints under the common turn.
+Similarity is `exp(-miss / 50 mm)`, the miss the mean distance of joints under the common turn. Of long clips evenly
+spread moments are compared.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from multiview.procrustes import common_turn
-from pipeline.results import Array
+from pipeline.results import Array, Motion3D
 
 WIDTH_M = 0.05  # of the similarity
 LEAST_SIMILARITY = 0.025  # a miss of 184 mm: lifts of one person from opposite sides may differ by that
@@ -23,6 +25,9 @@ LEAST_TOGETHER = 8  # moments
 CLEAR = 1.15  # the best turn's sum of similarities over that of the best one with other pairs
 BELIEVED_M = 0.15  # a joint that misses by more counts less and less
 WINDOW_S = 0.35  # of a moving camera's turn
+MOST = 6000  # moments that are compared, over all pairs of two views' tracks: 7 MB
+FEW = 32  # of one pair of tracks are compared at least, where it has so many
+GRAIN_S, RUN_S = 0.1, 1.0  # moving cameras: moments that far apart, in runs of that length, to lean on their neighbours
 
 
 @dataclass(frozen=True)
@@ -30,116 +35,160 @@ class Identity:
     """Who is who: the people of a scene, those of several views and of one, by how alike they move."""
 
     groups: list[dict[int, int]]  # per person of the scene: view -> index of the track in that view
-    similarity: list[float]  # per person: mean over its pairs of views; 0 where only one view has it
+    similarity: list[float]  # per person: mean over its pairs of views that meet; 0 where only one view has it
     doubtful: list[tuple[int, int]]  # pairs of views in which another matching fits nearly as well
+
+
+@dataclass(frozen=True)
+class _Met:
+    """Two views of A and B tracks: N times two of them were there together, in the order of time."""
+
+    count: tuple[int, int]
+    pair: Array  # (N,) int: a * B + b
+    times: Array  # (N,) s
+    first: Array  # (N,K,3) m, 0 where either is unknown
+    second: Array  # (N,K,3)
+    known: Array  # (N,K) bool
+    window: float  # s, of the turn
 
 
 @dataclass(frozen=True)
 class _Match:
     views: tuple[int, int]
-    similarity: Array  # (A,B) under the best turn; 0 where two tracks never meet
-    total: float
+    similarity: Array  # (A,B) under the best turn; NaN where two tracks never meet
     clear: bool
 
 
-def identify(poses: list[Array], times: Array, moving: Array | None = None) -> Identity:
+def identify(motions: Sequence[Sequence[Motion3D]], times: Array, moving: Array | None = None) -> Identity:
     """Match people across views.
 
     Args:
-        poses: per view (N,T,K,3) m: its N tracks on the common clock, relative to the pelvis, camera axes; NaN where a
-            track is absent. N may be 0.
+        motions: per view its tracks, if any, lifted, frame "root", of one skeleton; `frames` count the scene's times.
         times: (T,) s.
         moving: (V,) bool; all still without it.
 
     Returns:
         Every track in exactly one group, no group with two tracks of one view; larger groups first.
     """
-    moving = np.zeros(len(poses), bool) if moving is None else np.asarray(moving, bool)
+    moving = np.zeros(len(motions), bool) if moving is None else np.asarray(moving, bool)
     matches = [
-        _match((a, b), poses[a], poses[b], times, bool(moving[a] or moving[b]))
-        for a, b in combinations(range(len(poses)), 2)
-        if len(poses[a]) and len(poses[b])
+        _match((a, b), _met(motions[a], motions[b], np.asarray(times, float), bool(moving[a] or moving[b])))
+        for a, b in combinations(range(len(motions)), 2)
     ]
-    groups, similarity = _merge([len(tracks) for tracks in poses], matches)
+    groups, similarity = _merge([len(view) for view in motions], matches)
     return Identity(groups, similarity, [match.views for match in matches if not match.clear])
 
 
-def _match(views: tuple[int, int], first: Array, second: Array, times: Array, moves: bool) -> _Match:
+def _met(first: Sequence[Motion3D], second: Sequence[Motion3D], times: Array, moves: bool) -> _Met:
+    """Every pair of tracks that meet, at moments that are spread over the clip and over the shortest meetings."""
+    rate = 1 / np.median(np.diff(times)) if len(times) > 1 else 1.0
+    grain, run = (max(1, round(seconds * rate)) for seconds in ((GRAIN_S, RUN_S) if moves else (0, 0)))
+    shared = {}
+    for a, one in enumerate(first):
+        for b, other in enumerate(second):
+            frames = np.intersect1d(_there(one), _there(other), assume_unique=True)
+            if len(frames) >= LEAST_TOGETHER:
+                shared[a, b] = frames
+    step, clock = max(1, -(-sum(map(len, shared.values())) // (grain * MOST))), np.arange(len(times))
+    chosen = (clock % grain == 0) & (clock // run % step == 0)
+    for frames in shared.values():
+        if chosen[frames].sum() < FEW:
+            chosen[frames[np.linspace(0, len(frames) - 1, FEW).round().astype(int)]] = True
+    pairs, at, poses = [], [], []
+    for (a, b), frames in shared.items():
+        some = frames[chosen[frames]]
+        pairs.append(np.full(len(some), a * len(second) + b))
+        at.append(some)
+        poses.append([m.joints[some - m.frames[0]] for m in (first[a], second[b])])
+    count, window = (len(first), len(second)), WINDOW_S if moves else np.inf
+    if not shared:
+        nothing = np.zeros((0, 1, 3))
+        return _Met(count, np.zeros(0, int), np.zeros(0), nothing, nothing, np.zeros((0, 1), bool), window)
+    order = np.argsort(np.concatenate(at), kind="stable")
+    x, y = (np.concatenate(side)[order] for side in zip(*poses, strict=True))
+    known = np.isfinite(x).all(-1) & np.isfinite(y).all(-1)
+    x, y = (np.where(known[..., None], side, 0.0) for side in (x, y))
+    return _Met(count, np.concatenate(pairs)[order], times[np.concatenate(at)[order]], x, y, known, window)
+
+
+def _there(motion: Motion3D) -> Array:
+    """The frames in which some joint is known."""
+    return motion.frames[np.isfinite(motion.joints).all(-1).any(-1)]
+
+
+def _match(views: tuple[int, int], met: _Met) -> _Match:
     """Try the turn of every pair of tracks, and refine it by all pairs that it brings together."""
-    tried: dict[tuple[tuple[int, int], ...], tuple[float, Array]] = {}
-    for a in range(len(first)):
-        for b in range(len(second)):
-            pairs, total, table = _consistent([(a, b)], first, second, times, moves)
-            if pairs and total > tried.get(pairs, (0.0, table))[0]:
-                tried[pairs] = total, table
+    meet = np.unique(met.pair)
+    best = np.full(met.count, np.nan)
+    best.flat[meet] = 0.0
+    tried: dict[tuple[int, ...], tuple[float, Array]] = {}
+    for pair in meet.tolist():
+        pairs, total, table = _consistent([pair], met)
+        if pairs and total > tried.get(pairs, (0.0, table))[0]:
+            tried[pairs] = total, table
     if not tried:
-        return _Match(views, np.zeros((len(first), len(second))), 0.0, True)
+        return _Match(views, best, True)
     ranked = sorted(tried.items(), key=lambda item: (-item[1][0], item[0]))
-    total, table = ranked[0][1]
-    clear = len(ranked) < 2 or total > CLEAR * ranked[1][1][0]
-    return _Match(views, table, total, clear)
+    best.flat[meet] = ranked[0][1][1].flat[meet]
+    return _Match(views, best, len(ranked) < 2 or ranked[0][1][0] > CLEAR * ranked[1][1][0])
 
 
-def _consistent(
-    pairs: list[tuple[int, int]], first: Array, second: Array, times: Array, moves: bool, rounds: int = 4
-) -> tuple[tuple[tuple[int, int], ...], float, Array]:
+def _consistent(pairs: list[int], met: _Met, rounds: int = 4) -> tuple[tuple[int, ...], float, Array]:
     """Turn by the pairs, pair by the turn, until they stay: the pairs, their similarity, the table (A,B)."""
-    table = np.zeros((len(first), len(second)))
     for _ in range(rounds):
-        a, b = (np.array(side) for side in zip(*pairs, strict=True))
-        turn = _common_turn(first[a], second[b], times, moves)
-        if turn is None:
-            return (), 0.0, table
-        table = similarities(first, second, turn)
+        table = _similarities(met, pairs)
         rows, columns = linear_sum_assignment(-table)
-        kept = [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if table[r, c] >= LEAST_SIMILARITY]
+        good = table[rows, columns] >= LEAST_SIMILARITY
+        kept = (rows[good] * met.count[1] + columns[good]).tolist()
         if not kept or kept == pairs:
             break
         pairs = kept
-    return tuple(kept), float(sum(table[pair] for pair in kept)), table
+    return tuple(kept), float(table.flat[kept].sum()), table
 
 
-def _common_turn(first: Array, second: Array, times: Array, moves: bool) -> Array | None:
-    """(T,3,3) from the first view's axes to the second's by all pairs (M,T,K,3); None where they never meet."""
-    known = np.isfinite(first).all(-1) & np.isfinite(second).all(-1)
-    if known.any(-1).sum() < LEAST_TOGETHER:
-        return None
-    x, y = np.nan_to_num(first), np.nan_to_num(second)
-    return common_turn(x, y, known.astype(np.float64), times, WINDOW_S if moves else np.inf, BELIEVED_M)
-
-
-def similarities(first: Array, second: Array, turn: Array) -> Array:
-    """(A,B) in [0,1] of tracks (A,T,K,3) and (B,T,K,3) under the turn (T,3,3); 0 where two tracks never meet."""
-    turned = np.einsum("tij,atkj->atki", turn, first)
-    table = np.zeros((len(first), len(second)))
-    for a in range(len(first)):
-        miss = np.linalg.norm(second - turned[a], axis=-1).reshape(len(second), -1)
-        known = np.isfinite(miss)
-        together = np.isfinite(second - turned[a]).all(-1).any(-1).sum(-1) >= LEAST_TOGETHER
-        mean = np.where(known, miss, 0.0).sum(-1) / np.maximum(known.sum(-1), 1)
-        table[a] = np.where(together, np.exp(-mean / WIDTH_M), 0.0)
-    return table
+def _similarities(met: _Met, pairs: list[int]) -> Array:
+    """(A,B) in [0,1] of all pairs of tracks under the turn that fits the given ones; 0 where two tracks never meet."""
+    chosen = np.isin(met.pair, pairs)
+    first, second, known, times = (part[chosen] for part in (met.first, met.second, met.known, met.times))
+    turn = common_turn(first[None], second[None], known[None].astype(float), times, met.window, BELIEVED_M)
+    near = np.ones(len(met.times), bool)
+    if len(turn) > 1:  # of a moving camera, that of the nearest moment
+        after = np.searchsorted(times, met.times).clip(1, len(times) - 1)
+        nearest = after - (met.times - times[after - 1] < times[after] - met.times)
+        near = np.abs(times[nearest] - met.times) <= 4 * met.window
+        turn = turn[nearest]
+    miss = np.linalg.norm(met.first @ np.swapaxes(turn, -1, -2) - met.second, axis=-1)
+    counts = met.known & near[:, None]
+    size = met.count[0] * met.count[1]
+    total = np.bincount(met.pair, (miss * counts).sum(-1), minlength=size)
+    number = np.bincount(met.pair, counts.sum(-1), minlength=size)
+    table = np.where(number > 0, np.exp(-total / np.maximum(number, 1) / WIDTH_M), 0.0)
+    return table.reshape(met.count)
 
 
 def _merge(counts: list[int], matches: list[_Match]) -> tuple[list[dict[int, int]], list[float]]:
-    """Groups by average similarity, the most similar first, never two tracks of one view in one."""
+    """Groups by the mean similarity of their tracks that meet, the most similar first, no two tracks of one view."""
     table = {}
     for match in matches:
         a, b = match.views
-        for i, j in np.ndindex(match.similarity.shape):
+        for i, j in zip(*np.nonzero(np.isfinite(match.similarity)), strict=True):
             table[(a, i), (b, j)] = table[(b, j), (a, i)] = float(match.similarity[i, j])
+
+    def mean(pairs: Iterable[tuple[tuple[int, int], tuple[int, int]]]) -> float:
+        values = [table[pair] for pair in pairs if pair in table]
+        return float(np.mean(values)) if values else 0.0
+
     groups = [[(view, track)] for view, count in enumerate(counts) for track in range(count)]
     while True:
         best, pair = LEAST_SIMILARITY, None
         for i, j in combinations(range(len(groups)), 2):
             if {view for view, _ in groups[i]} & {view for view, _ in groups[j]}:
                 continue
-            value = float(np.mean([table.get((m, n), 0.0) for m in groups[i] for n in groups[j]]))
+            value = mean(product(groups[i], groups[j]))
             if value > best:
                 best, pair = value, (i, j)
         if pair is None:
             break
         groups[pair[0]] += groups.pop(pair[1])
     groups.sort(key=lambda group: (-len(group), sorted(group)))
-    values = [[table.get(pair, 0.0) for pair in combinations(group, 2)] for group in groups]
-    return [dict(sorted(group)) for group in groups], [float(np.mean(row)) if row else 0.0 for row in values]
+    return [dict(sorted(group)) for group in groups], [mean(combinations(group, 2)) for group in groups]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from multiview.alone import pelvis_alone
 from multiview.complete import Completed, complete, converted
 from multiview.sides import put_right
 from multiview.triangulate import THRESHOLD_PX, Triangulated, triangulate
@@ -56,7 +57,13 @@ def reconstruct(
         lifted = np.where(exchanged[..., None, None], np.nan, lifted)
     found = _settled(cameras, keypoints, scores, times, source, threshold_px)
     joints = converted(found, convert) if convert else found
-    return Reconstructed(complete(joints, times, target or source, cameras, lifted, lifted_scores), found, exchanged)
+    alone = None
+    if lifted is not None and np.isfinite(joints.points).any():
+        unseen = ~(np.asarray(scores) > 0)[..., None]
+        pixels = np.where(unseen, np.nan, keypoints)
+        alone = pelvis_alone(joints, np.asarray(times), cameras, convert(pixels) if convert else pixels, lifted)
+    whole = complete(joints, times, target or source, cameras, lifted, lifted_scores, alone=alone)
+    return Reconstructed(whole, found, exchanged)
 
 
 def _settled(cameras: Sequence[Camera], keypoints: Array, scores: Array, times: Array, source: Skeleton,

@@ -1,8 +1,9 @@
 """Bundle adjustment over cameras, joints and bones: Levenberg and Marquardt's method on sparse normal equations.
 
-The terms are in `multiview/people_terms.py`. Points of one moment are tied to each other by bones, so the usual
-elimination of points one by one does not apply; moments are eliminated instead (`multiview/arrow.py`). Keypoints and
-lifted shapes count with Cauchy's weights, renewed in every round.
+The terms are in `multiview/people_terms.py`. The points of a moment are tied to each other by bones, and to other
+moments only through the cameras: the normal equations have the shape of an arrow, and fill little where the unknowns
+are eliminated in the order of `Problem.order`. Keypoints and lifted shapes count with Cauchy's weights, renewed in
+every round.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import csc_matrix, vstack
+from scipy.sparse import csc_array, dia_array
+from scipy.sparse.linalg import SuperLU, splu
 
-from multiview.arrow import Arrow
 from multiview.people_terms import (
     NEAR_M,
     Block,
@@ -26,6 +27,7 @@ from multiview.people_terms import (
     reprojection_miss,
     shape,
     smooth_cameras,
+    stacked,
 )
 from pipeline.results import Array
 
@@ -40,6 +42,7 @@ TOLERANCE = 3e-4  # relative fall of the cost that ends the search
 RAYLEIGH = np.sqrt(2 * np.log(2))  # the median distance in the plane, in standard deviations of a coordinate
 LEAST_PX = 0.3
 LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e6
+RIDGE = 1e-9  # for unknowns that nothing speaks of
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,7 @@ class Problem:
     alike: Array  # (n,) int: the views whose focal lengths are alike
     alike_sigma: float  # of the logarithm of these among each other
     offset_sigma: Array  # (V,) s
-    order: Array  # (n,) int: the unknowns that may change: all points, then what all moments share
-    border: int  # how many of them all moments share
+    order: Array  # (n,) int: the unknowns that may change, in the order of their elimination
 
 
 @dataclass(frozen=True)
@@ -69,21 +71,18 @@ class Solution:
 
     state: State
     cost: float
-    factor: Arrow  # of the normal equations of `order`, at the solution
-    rounds: int
+    normal: csc_array  # (n,n) the normal equations of `order`, at the solution
 
 
 def solve(problem: Problem, state: State, rounds: int = 40) -> Solution:
     """Minimise from `state`; deterministic."""
     damping, cost = 1e-3, total_cost(problem, state)
-    done, size = 0, 3 * state.points.shape[2]
-    while done < rounds:
-        done += 1
-        matrix, pull = _normal(problem, state)
+    for _ in range(rounds):
+        normal, pull = _normal(problem, state)
         better = None
         while damping < MOST_DAMPING:
             step = np.zeros(state.starts[-1])
-            step[problem.order] = Arrow(matrix, size, problem.border, damping).solve(pull)
+            step[problem.order] = factored(normal, damping).solve(pull)
             trial = state.moved(step)
             trial_cost = total_cost(problem, trial)
             if np.isfinite(trial_cost) and trial_cost < cost:
@@ -96,19 +95,21 @@ def solve(problem: Problem, state: State, rounds: int = 40) -> Solution:
         damping = max(damping / 6, LEAST_DAMPING)
         if fall < TOLERANCE:
             break
-    matrix, _ = _normal(problem, state)
-    return Solution(state, cost, Arrow(matrix, size, problem.border, 0.0), done)
+    return Solution(state, cost, _normal(problem, state)[0])
 
 
-def _normal(problem: Problem, state: State) -> tuple[csc_matrix, Array]:
+def factored(normal: csc_array, damping: float = 0.0) -> SuperLU:
+    """`normal + damping diag(normal)`, positive definite, so that the diagonal may be its pivots in the given order."""
+    diagonal = damping * normal.diagonal() + RIDGE
+    damped = (normal + dia_array((diagonal[None], [0]), normal.shape)).tocsc()
+    return splu(damped, permc_spec="NATURAL", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+
+
+def _normal(problem: Problem, state: State) -> tuple[csc_array, Array]:
     """The weighted normal equations of the unknowns that may change."""
-    width = state.starts[-1]
-    parts, values = [], []
-    for block, weights in _blocks(problem, state):
-        parts.append(block.matrix(width, weights))
-        values.append(block.values * np.sqrt(weights))
-    jacobian = vstack(parts).tocsc()[:, problem.order]
-    return (jacobian.T @ jacobian).tocsc(), -(jacobian.T @ np.concatenate(values))
+    blocks, weights = zip(*_blocks(problem, state), strict=True)
+    jacobian, values = stacked(blocks, np.sqrt(np.concatenate(weights)), state.starts[-1], problem.order)
+    return (jacobian.T @ jacobian).T.tocsc(), -(jacobian.T @ values)  # symmetric: the transpose costs nothing
 
 
 def _blocks(problem: Problem, state: State) -> list[tuple[Block, Array]]:

@@ -155,28 +155,27 @@ def problem(
 ) -> Problem:  # fmt: skip
     """What the adjustment is told; the reference's pose and the first view's clock stay as they are."""
     poses = pose_numbers(rig.moving, len(moments))
-    order, border = unknowns(state, poses, rig)
     lengths, known = bone_prior(rig.bodies)
     views = len(rig.moving)
     return Problem(
         seen, evidence.times[moments], poses, rig.moving, PAIRS, KINDS, lifted_bones(rig.bodies[:, moments]), lengths,
         known, np.broadcast_to(focal_sigma, (views,)), alike, alike_sigma, np.full(views, OFFSET_SIGMA_S),
-        order, border,
+        unknowns(state, poses, rig.reference),
     )  # fmt: skip
 
 
-def unknowns(state: State, poses: Array, rig: Guess) -> tuple[Array, int]:
-    """The unknowns in the order of `Problem.order`, and how many make its border.
+def unknowns(state: State, poses: Array, reference: int) -> Array:
+    """(n,) int: the unknowns, points first, then camera poses from moment to moment, then what all moments share.
 
     Without the reference's pose, which is the world, and the first view's offset, whose clock is the scene's.
     """
     starts = state.starts
-    others = np.setdiff1d(poses, poses[rig.reference])
+    late_first, found = np.unique(poses.T[::-1], return_index=True)
+    by_last_use = late_first[np.argsort(-found, kind="stable")]
+    others = by_last_use[~np.isin(by_last_use, poses[reference])]
     offsets = np.arange(starts[4] + 1, starts[5])
-    shared = [_six(starts, others[:, None]).ravel(), np.arange(starts[3], starts[4]), offsets,
-              np.arange(starts[5], starts[6])]  # fmt: skip
-    border = np.concatenate(shared)
-    return np.concatenate([np.arange(starts[1]), border]).astype(int), len(border)
+    return np.concatenate([np.arange(starts[1]), _six(starts, others[:, None]).ravel(), np.arange(starts[3], starts[4]),
+                           offsets, np.arange(starts[5], starts[6])]).astype(int)  # fmt: skip
 
 
 def _six(starts: list[int], numbers: Array) -> Array:

@@ -7,10 +7,11 @@ Turns are changed from the left: `R <- exp(w) R`. A term is a block of residuals
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csc_array
 
 from multiview.procrustes import cross_matrix, exponential
 from pipeline.results import Array
@@ -89,10 +90,25 @@ class Block:
     columns: Array
     entries: Array
 
-    def matrix(self, width: int, weights: Array) -> sparse.csr_matrix:
-        """(R,width), rows times the roots of `weights` (R,)."""
-        root = np.sqrt(weights)
-        return sparse.csr_matrix((self.entries * root[self.rows], (self.rows, self.columns)), (len(self.values), width))
+
+def stacked(blocks: Sequence[Block], factors: Array, width: int, order: Array) -> tuple[csc_array, Array]:
+    """All blocks below each other, their rows times `factors` (R,): Jacobian (R,n) and residuals (R,).
+
+    Args:
+        width: of the state's vector.
+        order: (n,) int: which of its unknowns the Jacobian has, in this order.
+    """
+    values, columns, entries = (
+        np.concatenate([getattr(block, name) for block in blocks]) for name in ("values", "columns", "entries")
+    )
+    first = np.cumsum([0, *(len(block.values) for block in blocks)])
+    rows = np.concatenate([block.rows + begin for block, begin in zip(blocks, first, strict=False)])
+    place = np.full(width, -1, np.int32)
+    place[order] = np.arange(len(order))
+    at = place[columns]
+    kept = at >= 0
+    jacobian = csc_array(((entries * factors[rows])[kept], (rows[kept], at[kept])), (len(values), len(order)))
+    return jacobian, values * factors
 
 
 def _block(values: Array, columns: Array, entries: Array) -> Block:

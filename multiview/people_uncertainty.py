@@ -1,4 +1,4 @@
-"""How sure a self-calibration is, and what speaks against it."""
+"""How sure a self-calibration is, what is left over in the pictures, and what speaks against it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiview.people_bundle import Problem, Solution
-from multiview.people_terms import reprojection_miss
+from multiview.people_bundle import Problem, Solution, factored
+from multiview.people_terms import State, reprojection_miss
 from pipeline.results import Array
 
 UNSURE_FOCAL = 0.08  # of the focal length
@@ -31,26 +31,20 @@ class Uncertainty:
 
 def measure(problem: Problem, solution: Solution) -> Uncertainty:
     """From the inverse of the normal equations at the solution."""
-    state, views = solution.state, len(problem.poses)
-    factor = persistence(problem, solution)
-    starts, inner = state.starts, len(problem.order) - problem.border
+    starts, factor = solution.state.starts, persistence(problem, solution)
+    triples = 3 * problem.poses[:, problem.poses.shape[1] // 2, None] + np.arange(3)
+    view = np.arange(len(problem.poses))[:, None]
+    wanted = np.concatenate([starts[3] + view, starts[1] + triples, starts[2] + triples, starts[4] + view], axis=1)
     place = np.full(starts[-1], -1)
-    place[problem.order[inner:]] = np.arange(problem.border)
-    variances = np.maximum(np.diag(solution.factor.shared_covariance()), 0.0)
-
-    def sigma(columns: Array) -> float:
-        inside = place[columns]
-        return factor * float(np.sqrt(variances[inside[inside >= 0]].sum()))
-
-    middle = problem.poses[:, problem.poses.shape[1] // 2]
-    triple = np.arange(3)
-    return Uncertainty(
-        np.array([sigma(np.array([starts[3] + v])) for v in range(views)]),
-        np.degrees([sigma(starts[1] + 3 * n + triple) for n in middle]),
-        np.array([sigma(starts[2] + 3 * n + triple) for n in middle]),
-        np.array([sigma(np.array([starts[4] + v])) for v in range(views)]),
-        factor,
-    )
+    place[problem.order] = np.arange(len(problem.order))
+    at = place[wanted]  # (V,8)
+    units = np.zeros((len(problem.order), (at >= 0).sum()))
+    units[at[at >= 0], np.arange(units.shape[1])] = 1.0
+    variances = np.zeros(at.shape)  # what is given is known
+    variances[at >= 0] = np.maximum((units * factored(solution.normal).solve(units)).sum(0), 0.0)
+    focal, turn, centre, offset = np.split(variances, [1, 4, 7], axis=1)
+    sigma = [factor * np.sqrt(part.sum(1)) for part in (focal, turn, centre, offset)]
+    return Uncertainty(sigma[0], np.degrees(sigma[1]), sigma[2], sigma[3], factor)
 
 
 def persistence(problem: Problem, solution: Solution) -> float:
@@ -67,6 +61,13 @@ def persistence(problem: Problem, solution: Solution) -> float:
     a, b = first[both], second[both]
     r = float(np.clip((a * b).sum() / max(np.sqrt((a * a).sum() * (b * b).sum()), 1e-12), 0.0, 0.98))
     return float(np.sqrt((1 + r) / (1 - r)))
+
+
+def reprojection_px(problem: Problem, state: State) -> Array:
+    """(V,) px: the median distance of keypoints from the projected joints; NaN for a view without any."""
+    miss = np.linalg.norm(reprojection_miss(state, problem.seen), axis=-1)
+    there = [miss[problem.seen.view == v] for v in range(len(problem.poses))]
+    return np.array([np.median(values) if len(values) else np.nan for values in there])
 
 
 def warnings_of(uncertainty: Uncertainty, names: Sequence[str], centres: Array, paths: Array) -> tuple[str, ...]:

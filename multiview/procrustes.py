@@ -97,54 +97,34 @@ def believed(miss: Array, width: Array | float) -> Array:
 def common_turn(
     source: Array, target: Array, weights: Array, times: Array, window_s: float, width_m: float, rounds: int = 5
 ) -> Array:
-    """(T,3,3): what turns the poses (P,T,K,3) of one view onto those of another, robustly over joints and moments.
+    """What turns the poses (P,T,K,3) of one view onto those of another, robustly over joints and moments.
 
     Args:
         weights: (P,T,K), 0 where either is unknown; unknown poses are 0, not NaN.
         times: (T,) s.
         window_s: of the weighted mean over time; infinite where the cameras stand still.
         width_m: a joint that misses by more counts less and less.
+
+    Returns:
+        (T,3,3), one for each moment; (1,3,3) where the window is infinite.
     """
     belief = weights
     for _ in range(rounds):
-        cross = np.einsum("ptk,ptki,ptkj->tij", belief, target, source)
+        cross = (np.swapaxes(belief[..., None] * target, -1, -2) @ source).sum(0)
         turn = nearest_rotation(blurred(cross, times, window_s))
-        miss = np.linalg.norm(np.einsum("tij,ptkj->ptki", turn, source) - target, axis=-1)
+        miss = np.linalg.norm(source @ np.swapaxes(turn, -1, -2) - target, axis=-1)
         belief = weights * believed(miss, width_m)
     return turn
 
 
-def rotations_over_time(
-    source: Array, target: Array, times: Array, window_s: float, weights: Array | None = None
-) -> Array:
-    """One proper rotation per time, from all times near it: a smooth path of a moving camera.
-
-    The cross-covariances are blurred by a Gaussian over time before their rotation is taken, so that frames that say
-    little lean on their neighbours.
-
-    Args:
-        source: (T,N,3) m about a common centre (nothing is shifted).
-        target: (T,N,3) m.
-        times: (T,) s.
-        window_s: the Gaussian's standard deviation; infinite for one rotation.
-        weights: (T,N).
-
-    Returns:
-        (T,3,3) with `target ~ rotation @ source`.
-    """
-    source, target, weights = _known(source, target, weights)
-    cross = np.swapaxes(weights[..., None] * target, -1, -2) @ source
-    return nearest_rotation(blurred(cross, times, window_s))
-
-
 def blurred(values: Array, times: Array, window_s: float) -> Array:
-    """(T,...) summed over time under a Gaussian of standard deviation `window_s`; the plain sum where it is infinite.
+    """(T,...) summed over time under a Gaussian of standard deviation `window_s`; the sum (1,...) where it is infinite.
 
     Frames further away than 4 windows do not count: work and memory grow with T times the frames in the window.
     """
     times = np.asarray(times, np.float64)
     if not np.isfinite(window_s):
-        return np.broadcast_to(values.sum(0), values.shape)
+        return values.sum(0, keepdims=True)
     low, high = (np.searchsorted(times, times + side * 4 * window_s) for side in (-1, 1))
     near = low[:, None] + np.arange(int((high - low).max()))
     inside = near < high[:, None]

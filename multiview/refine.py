@@ -72,7 +72,10 @@ def _weights(known: Array, covariance: Array) -> Array:
 
 
 def _start(points: Array, known: Array, times: Array, ends: Array, vectors: Array, told: Array) -> Array:
-    """Between known times linear; where a joint is unknown and a bone to it told, at the end of that bone."""
+    """Between known times linear; where a joint is unknown and a bone to it told, at the end of that bone.
+
+    Where no joint is known, the bones hang from the one that is known most often.
+    """
     filled = points.copy()
     for j in range(points.shape[1]):
         on = known[:, j]
@@ -80,6 +83,7 @@ def _start(points: Array, known: Array, times: Array, ends: Array, vectors: Arra
             for axis in range(3):
                 filled[:, j, axis] = np.interp(times, times[on], points[on, j, axis])
     unsure = ~known
+    unsure[~known.any(1), known.sum(0).argmax()] = False
     for _ in range(len(ends)):
         before = unsure.copy()
         for b, (one, other) in enumerate(ends):

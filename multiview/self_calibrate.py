@@ -1,9 +1,10 @@
-"""Self-calibration from the people: cameras, focal lengths, clocks and 3D from the motion that several views share.
+"""Self-calibration from the people: cameras, focal lengths and clocks from the motion that several views share.
 
 No board, no markers: the lifted poses give the cameras' turns (`multiview/fuse.py`), turns and keypoints their places
 (`multiview/layout.py`), and a bundle adjustment (`multiview/people_bundle.py`) over cameras, joints, bones and time
 offsets makes everything agree with the keypoints. The world is the axes of the first view that stands still (of the
-first view, where all move: a moving world). Its size is that of the lifted poses, a person of average height.
+first view, where all move: a moving world). Its size is that of the lifted poses, a person of average height. The
+people themselves are then triangulated as with any other cameras (`multiview/known.py`).
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial.transform import Rotation, Slerp
 
 from multiview.fuse import Fused, fuse
 from multiview.people import PersonViews
 from multiview.people_bundle import Problem, Solution, pixels_per_metre, solve, with_noise
 from multiview.people_evidence import Evidence, keypoints_at, put_sides_right, sightings, straightened
-from multiview.people_finish import place_people, refined, reprojection_px
 from multiview.people_start import Guess, choose_moments, guess, pose_numbers, problem, start
-from multiview.people_uncertainty import Uncertainty, measure, warnings_of
+from multiview.people_uncertainty import Uncertainty, measure, reprojection_px, warnings_of
 from pipeline.results import Array, Camera
 from pipeline.skeletons import skeleton
 
-LIFT, BODY = skeleton("lift-26"), skeleton("h36m-23")
+PELVIS = skeleton("lift-26").index("pelvis")[0]
 # Standard deviations of a focal length's logarithm: calibrated, noted in the file, and a guess (phones see 55 to 75
 # degrees); and by how much cameras of one place differ.
 GIVEN_SIGMA, NOTED_SIGMA, FOCAL_SIGMA, ALIKE_SIGMA = 0.01, 0.05, 0.12, 0.10
@@ -33,11 +34,9 @@ AT_ONCE = 60  # people times moments of the adjustment
 
 @dataclass(frozen=True)
 class SelfCalibrated:
-    """Cameras and people as they agree best, V views, P people, T times; metres, world of the reference view."""
+    """V cameras as they agree best with the people, T times; metres, world of the reference view."""
 
     cameras: list[Camera]  # moving ones with T poses; `offset_s` corrected, `source` tells how
-    joints: Array  # (P,T,23,3) m of h36m-23 in the world
-    spread: Array  # (P,T,23) m: standard error of each joint's place, were the cameras right
     fused: Fused  # what the lifted poses alone say
     offsets: Array  # (V,) s: the picture of scene time t was found at t + offset
     reprojection_px: Array  # (V,) median
@@ -53,7 +52,7 @@ def self_calibrate(
     moving: Array | None = None,
     focal_sigma: Array | None = None,
 ) -> SelfCalibrated:
-    """Find the cameras and the motion of people whom several views see.
+    """Find the cameras from people whom several views see.
 
     Args:
         people: the same people in the same views; keypoints of one skeleton.
@@ -76,7 +75,7 @@ def self_calibrate(
     fused = fuse(poses, sure, evidence.times, moving, sight(evidence))
     rig = guess(evidence, fused, moving)
     found = _search(evidence, rig, sigma)
-    return _result(cameras, rig, fused, found)
+    return _result(cameras, moving, evidence.times, fused, found)
 
 
 def _check(people: Sequence[PersonViews], views: int, focal_sigma: Array | None) -> None:
@@ -94,31 +93,35 @@ def _evidence(people: Sequence[PersonViews], cameras: Sequence[Camera], times: A
     return straightened(keypoints, scores, people[0].skeleton, cameras, times)
 
 
-def _result(cameras: Sequence[Camera], rig: Guess, fused: Fused, found: _Found) -> SelfCalibrated:
-    """Everybody placed in every frame."""
-    uncertainty = measure(found.problem, found.solution)
-    rig = refined(rig, found.solution.state, found.problem.poses, found.moments)
-    points, spread = place_people(found.evidence, rig, found.solution.state, found.problem)
-    pelvis = points[:, :, LIFT.joints.index("pelvis")]
-    centres = found.solution.state.centres[found.problem.poses[:, len(found.moments) // 2]]
-    order = LIFT.index(*BODY.joints)
+def _result(cameras: Sequence[Camera], moving: Array, times: Array, fused: Fused, found: _Found) -> SelfCalibrated:
+    problem, state = found.problem, found.solution.state
+    uncertainty = measure(problem, found.solution)
+    there = np.zeros(state.points.shape[:2], bool)
+    there[problem.seen.person, problem.seen.moment] = True
+    paths = np.where(there[..., None], state.points[:, :, PELVIS], np.nan)
+    centres = state.centres[problem.poses[:, len(found.moments) // 2]]
     names = [camera.name or f"view {v}" for v, camera in enumerate(cameras, 1)]
     return SelfCalibrated(
-        [_camera(camera, v, rig, found) for v, camera in enumerate(cameras)],
-        points[:, :, order], spread[:, :, order], fused, found.offsets,
-        reprojection_px(found.problem, found.solution.state), found.swapped,
-        uncertainty, warnings_of(uncertainty, names, centres, pelvis),
+        [_camera(camera, v, moving[v], times, found) for v, camera in enumerate(cameras)], fused, found.offsets,
+        reprojection_px(problem, state), found.swapped, uncertainty, warnings_of(uncertainty, names, centres, paths),
     )  # fmt: skip
 
 
-def _camera(camera: Camera, view: int, rig: Guess, found: _Found) -> Camera:
+def _camera(camera: Camera, view: int, moves: bool, times: Array, found: _Found) -> Camera:
+    """A moving one's poses between the moments are interpolated."""
+    state, poses = found.solution.state, found.problem.poses[view]
+    pose = np.broadcast_to(np.eye(4), (len(times) if moves else 1, 4, 4)).copy()
+    if moves and len(found.moments) > 1:
+        known = times[found.moments]
+        within = np.clip(times, known[0], known[-1])
+        pose[:, :3, :3] = Slerp(known, Rotation.from_matrix(state.turns[poses]).inv())(within).as_matrix()
+        pose[:, :3, 3] = np.stack([np.interp(within, known, axis) for axis in state.centres[poses].T], axis=-1)
+    else:
+        pose[:, :3, :3], pose[:, :3, 3] = state.turns[poses[0]].T, state.centres[poses[0]]
     matrix = np.array(camera.matrix, np.float64)
-    matrix[:2, :2] *= np.exp(found.solution.state.log_focal[view])
-    pose = np.broadcast_to(np.eye(4), (rig.turns.shape[1], 4, 4)).copy()
-    pose[:, :3, :3] = np.swapaxes(rig.turns[view], -1, -2)
-    pose[:, :3, 3] = rig.centres[view]
+    matrix[:2, :2] *= np.exp(state.log_focal[view])
     return replace(
-        camera, matrix=matrix, camera_to_world=pose if rig.moving[view] else pose[0], source="self-calibrated",
+        camera, matrix=matrix, camera_to_world=pose if moves else pose[0], source="self-calibrated",
         offset_s=camera.offset_s - float(found.offsets[view]),
     )  # fmt: skip
 
@@ -137,7 +140,6 @@ class _Found:
     problem: Problem
     solution: Solution
     moments: Array  # (F,)
-    evidence: Evidence  # on the clocks that were found
     offsets: Array  # (V,) s
     swapped: Array  # (V,)
 
@@ -161,4 +163,4 @@ def _search(evidence: Evidence, rig: Guess, focal_sigma: Array, rounds: int = 3)
         offsets = offsets + solution.state.offsets
         state = replace(solution.state, offsets=np.zeros(views))
         here = keypoints_at(evidence, offsets)
-    return _Found(told, solution, moments, here, offsets, swapped)
+    return _Found(told, solution, moments, offsets, swapped)

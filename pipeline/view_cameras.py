@@ -12,7 +12,6 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.options import Options
 from pipeline.results import Array, Camera, ClipInfo, Motion3D, Track2D
-from pipeline.skeletons import skeleton
 
 if TYPE_CHECKING:
     from multiview.people import Owners
@@ -119,7 +118,7 @@ def found_cameras(
     times = seen[0].clip.info.times
     moving = np.array([options.moving == "all" or (options.moving == "auto" and _moves(one, notes)) for one in seen])
     owners, count = _alike(lifted, times, moving, notes)
-    people = [gather(owners, person, tracks, lifted, len(times)) for person in range(count)]
+    people = (gather(owners, person, tracks, lifted, len(times)) for person in range(count))
     shared = [person for person in people if (person.seen.sum(axis=0) > 1).any()]
     unseen = [one.path.name for v, one in enumerate(seen) if not any(person.seen[v].any() for person in shared)]
     what, hint = "the cameras cannot be found from the people", "--cameras RIG, or leave that view out"
@@ -144,14 +143,10 @@ def found_cameras(
 
 
 def _alike(lifted: list[list[Motion3D]], times: Array, moving: Array, notes: Notes) -> tuple[Owners, int]:
-    """Who is who by their lifted poses: [view][track] the person of each frame, and how many there are."""
+    """Who is who by their lifted poses: [view][track] the person of each frame, and how many several views see."""
     from multiview.identity import identify
 
-    poses = [np.full((len(view), len(times), len(skeleton(BODY)), 3), np.nan, np.float32) for view in lifted]
-    for rows, view in zip(poses, lifted, strict=True):
-        for row, motion in zip(rows, view, strict=True):
-            row[motion.frames, : motion.joints.shape[1]] = motion.joints
-    found = identify(poses, times, moving)
+    found = identify(lifted, times, moving)
     notes.about["identity"] = {"similarity": [round(float(s), 3) for s in found.similarity]}
     if found.doubtful:
         notes.warnings.append("who is who in the views is not sure: several people move alike")
@@ -159,7 +154,7 @@ def _alike(lifted: list[list[Motion3D]], times: Array, moving: Array, notes: Not
     for person, group in enumerate(found.groups):
         for view, track in group.items():
             owners[view][track][:] = person
-    return owners, len(found.groups)
+    return owners, sum(len(group) > 1 for group in found.groups)
 
 
 def _moves(one: Seen, notes: Notes, count: int = 8, apart_s: float = 0.25, width: int = 480) -> bool:

@@ -1,10 +1,26 @@
 """Who is who in views of unknown cameras."""
 
+import tracemalloc
+
 import numpy as np
 from filmed_people import circling, lifted, ring
 from scipy.spatial.transform import Rotation
 
-from multiview.identity import identify
+from multiview import identity
+from pipeline.results import Motion3D
+
+
+def identify(poses, times, moving=None):
+    """Of whole tracks (N,T,K,3) in each view; frames in which nothing is known at begin and end are not the track's."""
+    return identity.identify([[motion(track) for track in view] for view in poses], times, moving)
+
+
+def motion(track):
+    known = np.flatnonzero(np.isfinite(track).any((1, 2)))
+    frames = np.arange(known[0], known[-1] + 1, dtype=np.int32)
+    joints = track[frames].astype(np.float32)
+    scores, root = np.ones(joints.shape[:2], np.float32), np.full((len(frames), 3), np.nan, np.float32)
+    return Motion3D(1, "h36m-23", "root", frames, joints, scores, root, np.ones(len(frames), bool))
 
 
 def views_of(people, times, angles=(0, 70, 160), seed=0, along=0.06):
@@ -78,3 +94,27 @@ def test_moving_cameras_and_an_empty_view():
     poses.append(np.zeros((0, *poses[0].shape[1:])))
     found = identify(poses, times, np.array([False, True, False]))
     assert all(len(group) == 2 and len(people_in(group, orders)) == 1 for group in found.groups)
+
+
+def test_somebody_along_a_corridor_is_one_person_though_far_views_never_meet():
+    times, walk = circling(seconds=8.0)
+    poses, _ = views_of([walk], times, angles=range(0, 320, 40))
+    for view, tracks in enumerate(poses):
+        tracks[:, : 12 * view] = tracks[:, 12 * view + 24 :] = np.nan
+    found = identify(poses, times)
+    assert found.groups == [dict.fromkeys(range(8), 0)] and found.similarity[0] > 0.1
+
+
+def test_a_long_clip_and_a_short_meeting_in_it_take_little_memory():
+    times, people = crowd()
+    poses, orders = views_of(people, times, (0, 70))
+    long = [np.tile(view, (1, 150, 1, 1)) for view in poses]
+    late = int(np.flatnonzero(orders[0] == 2)[0])
+    long[0][late, : len(long[0][0]) - 20] = np.nan
+    for moving in (None, np.array([False, True])):
+        tracemalloc.start()
+        found = identify(long, np.arange(len(long[0][0])) / 15, moving)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert sorted(tuple(people_in(group, orders)) for group in found.groups) == [(0,), (1,), (2,)]
+        assert peak < 40e6

@@ -109,6 +109,48 @@ def test_a_lift_tells_of_a_joint_only_where_it_hangs_on_something_known():
     assert np.isfinite(whole.points).all()
 
 
+@pytest.mark.parametrize("moving", [False, True])
+def test_who_walks_on_before_one_view_alone_is_followed(moving):
+    cameras = ring(3)
+    if moving:
+        cameras = [drifting(c, 45) for c in cameras]
+    keypoints, scores = seen(cameras, POINTS, 1.0)
+    scores[1:, 15:] = 0
+    motion = rebuilt(cameras, keypoints, scores, lifted(cameras)).motion
+    assert motion.completed[15:].all()
+    off = np.linalg.norm(motion.points - TRUE, axis=-1)[15:]
+    gone = np.linalg.norm(TRUE[44, 0] - TRUE[14, 0])
+    assert gone > 0.8 and off.mean() < 0.12 and off[:, 0].max() < 0.2
+    local = [p - p[:, :1] for p in (motion.points[15:], TRUE[15:])]
+    assert np.linalg.norm(local[0] - local[1], axis=-1).mean() < 0.07
+
+
+def test_who_leaves_the_picture_of_the_last_view_keeps_what_the_lifter_says_of_the_half_that_is_gone():
+    cameras = ring(3)
+    keypoints, scores = seen(cameras, POINTS, 1.0)
+    poses = lifted(cameras)
+    sure = np.full(poses.shape[:-1], 0.9)
+    scores[1:, 20:], poses[1:, 20:] = 0, np.nan
+    for marks, body in ((scores, BLAZEPOSE), (sure, H36M)):
+        left = [i for i, name in enumerate(body.joints) if name.startswith("left")]
+        marks[0, 22:, left] = 0
+    sure[0, 22:, H36M.index("pelvis")] = 0
+    motion = reconstruct(cameras, keypoints, scores, TIMES, BLAZEPOSE, H36M, blazepose_to_h36m, poses, sure).motion
+    assert np.linalg.norm(motion.points - TRUE, axis=-1)[22:].mean() < 0.2
+
+
+def test_feet_that_nobody_ever_saw_do_not_pull_where_one_view_sees_the_rest():
+    cameras = ring(3)
+    keypoints, scores = seen(cameras, POINTS, 1.0)
+    poses = lifted(cameras)
+    sure = np.full(poses.shape[:-1], 0.9)
+    for marks, body in ((scores, BLAZEPOSE), (sure, H36M)):
+        marks[..., [i for i, name in enumerate(body.joints) if name.endswith(("heel", "toe"))]] = 0
+    scores[1:, 42:] = 0
+    motion = reconstruct(cameras, keypoints, scores, TIMES, BLAZEPOSE, H36M, blazepose_to_h36m, poses, sure).motion
+    assert np.linalg.norm(motion.points - TRUE, axis=-1)[:42, :17].mean() < 0.012
+
+
 def test_nobody_is_where_nobody_is_seen_and_gaps_within_are_filled():
     cameras = ring(3)
     keypoints, scores = seen(cameras, POINTS, 1.0)

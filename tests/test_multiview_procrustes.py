@@ -11,10 +11,10 @@ from multiview.procrustes import (
     align_robust,
     angle_between,
     blurred,
+    common_turn,
     cross_matrix,
     exponential,
     nearest_rotation,
-    rotations_over_time,
 )
 
 
@@ -78,11 +78,10 @@ def test_a_turning_camera_is_followed():
     turns = Rotation.from_rotvec(np.outer(0.4 * np.sin(times), [0.2, 1, 0.1])).as_matrix()
     body = cloud(rng, 120, 17)
     seen = np.einsum("tij,tkj->tki", turns, body) + 0.3 * cloud(rng, 120, 17)
-    alone = rotations_over_time(body, seen, times, 1e-3)
-    smooth = rotations_over_time(body, seen, times, 0.15)
+    alone, smooth = (common_turn(body[None], seen[None], np.ones((1, 120, 17)), times, w, 1.0) for w in (1e-3, 0.15))
     assert angle_between(smooth, turns).mean() < 0.6 * angle_between(alone, turns).mean()
-    still = rotations_over_time(body, body @ turns[7].T, times, np.inf)
-    np.testing.assert_allclose(still, np.broadcast_to(turns[7], still.shape), atol=1e-9)
+    still = common_turn(body[None], body[None] @ turns[7].T, np.ones((1, 120, 17)), times, np.inf, 1.0)
+    np.testing.assert_allclose(still, turns[None, 7], atol=1e-9)
 
 
 def test_blurring_is_a_gaussian_sum():
@@ -91,6 +90,7 @@ def test_blurring_is_a_gaussian_sum():
     kernel = np.exp(-0.5 * ((times[:, None] - times) / 0.2) ** 2)
     kernel[np.abs(times[:, None] - times) > 0.8] = 0
     np.testing.assert_allclose(blurred(values, times, 0.2), kernel @ values)
+    np.testing.assert_allclose(blurred(values, times, np.inf), [values.sum(0)])
 
 
 @given(st.lists(st.floats(-3, 3), min_size=3, max_size=3))
