@@ -25,7 +25,7 @@ LENGTH_S, WINDOWS = 4.0, 12
 LEAST_POINTS, MOST_POINTS = 150, 800  # of a window; a fundamental matrix is fitted to no more
 SURE = 1.3  # depth from which a lag is believed
 _NEAR_S = 0.045  # around the minimum, where the misfit is a parabola
-_ROUNDS = 8
+_ROUNDS = 5
 _SCALE = 3.0  # of the median distance at the best lag: beyond it a joint counts less and less
 _FLOOR = 0.5  # of the median distance at wrong lags: the misfit of exact points is a parabola, too
 _BODY = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "toe", "big_toe", "ear", "nose")
@@ -72,7 +72,7 @@ def refine(
     length = end - begin if count == 1 else LENGTH_S
     starts = begin + (end - begin - length) * np.linspace(0, 1, count)
     middle, near = count // 2, lag
-    found: dict[int, list[Window | None]] = {}
+    found: dict[int, tuple[Window | None, Window | None]] = {}
     for number in (*range(middle, count), *range(middle)[::-1]):  # a drift is followed from the middle outwards
         if number == middle - 1:
             near = _surest(found[middle], lag)
@@ -94,18 +94,19 @@ class _Scan:
     def __init__(
         self, pairs: Sequence[Pair], times: tuple[Array, Array], cameras: tuple[Camera, Camera] | None
     ) -> None:
-        self.times, self.cameras = times, cameras
+        self.times, self.essential = times, None if cameras is None else essential(*cameras)
         columns = [_shared(a.skeleton, b.skeleton) for a, b in pairs]
         self.sides = [
-            [_body(pair[side], chosen[side]) for pair, chosen in zip(pairs, columns, strict=True)] for side in (0, 1)
+            [_body(pair[side], chosen[side], camera) for pair, chosen in zip(pairs, columns, strict=True)]
+            for side, camera in enumerate(cameras or (None, None))
         ]
 
-    def window(self, begin: float, end: float, lag: float) -> list[Window | None]:
+    def window(self, begin: float, end: float, lag: float) -> tuple[Window | None, Window | None]:
         """What the times from `begin` to `end` of the first view tell, looking REACH_S about that lag; see `refine`."""
         own = self.times[0]
         at = own[(own >= begin) & (own <= end)]
         if len(at) < 8:
-            return [None, None]
+            return None, None
         lags = lag + np.arange(-round(REACH_S / STEP_S), round(REACH_S / STEP_S) + 1) * STEP_S
         reach = 2 * REACH_S
         near = [_within(track, self.times[1], begin + lag - reach, end + lag + reach) for track in self.sides[1]]
@@ -114,23 +115,24 @@ class _Scan:
         weights = np.sqrt(wx * wy)
         used = (weights > 0).all(axis=0)  # the same joints at every lag
         if np.count_nonzero(used) < LEAST_POINTS:
-            return [None, None]
-        told = (_fitted(x[used], y[:, used], weights[:, used]), self._given(x[used], y[:, used]))
-        return [_least(one, weights, used, lags, at) for one in told]
-
-    def _given(self, x: Array, y: Array) -> Array | None:
-        """px (N,2), at L lags (L,N,2) -> signed distances (L,N) from the epipolar lines of the cameras, if known."""
-        if self.cameras is None:
-            return None
-        x, y = (_pad(rays(camera, points)) for camera, points in zip(self.cameras, (x, y), strict=True))
-        return sampson(essential(*self.cameras), x, y)[0]
+            return None, None
+        x, y, weights = _pad(x[used]), _pad(y[:, used]), weights[:, used]
+        told = [_fitted(x, y, weights)] + ([] if self.essential is None else [sampson(self.essential, x, y)[0]])
+        found = [_least(distances, weights, used, lags, at) for distances in told]
+        return found[0], found[1] if len(found) > 1 else None
 
 
 def _fitted(x: Array, y: Array, weights: Array) -> Array:
-    """px (N,2), at L lags (L,N,2), weights (L,N) -> signed distances (L,N) from fitted epipolar lines."""
-    x, y = (_pad((p - p.mean(axis=tuple(range(p.ndim - 1)))) / max(float(p.std()), 1e-9)) for p in (x, y))
+    """(N,3), at L lags (L,N,3), weights (L,N) -> signed distances (L,N) from fitted epipolar lines, in spreads of x."""
+    x, y = _normalised(x), _normalised(y)
     some = slice(None, None, -(-len(x) // MOST_POINTS))
     return sampson(fundamental(x[some], y[:, some], weights[:, some]), x, y)[0]
+
+
+def _normalised(points: Array) -> Array:
+    """(...,3), homogeneous, about 0 with spread 1."""
+    flat = points[..., :2]
+    return _pad((flat - flat.reshape(-1, 2).mean(axis=0)) / max(float(flat.std()), 1e-9))
 
 
 def _pad(points: Array) -> Array:
@@ -155,11 +157,9 @@ def _within(track: Track2D, own: Array, begin: float, end: float) -> Track2D:
     )  # fmt: skip
 
 
-def _least(told: Array | None, weights: Array, used: Array, lags: Array, at: Array) -> Window | None:
-    """The lag with the least misfit of signed distances (L,N) of the `used` of weights (L,T,P); None where none is."""
-    if told is None:
-        return None
-    rest, weights = _without_slow(told, weights[:, used], used, at), weights[:, used]
+def _least(distances: Array, weights: Array, used: Array, lags: Array, at: Array) -> Window | None:
+    """The lag with the least misfit of signed distances and weights (L,N) of the `used` (T,P); None where none is."""
+    rest = _without_slow(distances, weights, used, at)
     usual = np.median(np.abs(rest), axis=1)
     scale = max(_SCALE * usual.min(), _FLOOR * float(np.median(usual))) + 1e-12
     misfit = (np.log1p((rest / scale) ** 2) * weights).sum(axis=1) / weights.sum(axis=1)
@@ -174,13 +174,13 @@ def _least(told: Array | None, weights: Array, used: Array, lags: Array, at: Arr
     return Window(float(at.mean()), float(lags[best] + shift), float(np.quantile(misfit, 0.8) / misfit[best]))
 
 
-def _without_slow(told: Array, weights: Array, used: Array, at: Array) -> Array:
+def _without_slow(distances: Array, weights: Array, used: Array, at: Array) -> Array:
     """Distances (L,N) less their weighted mean over about SLOW_S; jumps do not spread."""
     kernel = np.exp(-0.5 * ((at[:, None] - at[None]) / SLOW_S) ** 2)
-    far = 5 * np.median(np.abs(told))
-    summed, total = np.zeros((2, len(told), *used.shape))
-    summed[:, used], total[:, used] = np.clip(told, -far, far) * weights, weights
-    return told - (kernel @ summed)[:, used] / np.maximum((kernel @ total)[:, used], 1e-9)
+    far = 5 * np.median(np.abs(distances))
+    summed, total = np.zeros((2, len(distances), *used.shape))
+    summed[:, used], total[:, used] = np.clip(distances, -far, far) * weights, weights
+    return distances - (kernel @ summed)[:, used] / np.maximum((kernel @ total)[:, used], 1e-9)
 
 
 def essential(first: Camera, second: Camera) -> Array:
@@ -215,12 +215,11 @@ def fundamental(x: Array, y: Array, weights: Array) -> Array:
     return matrix
 
 
-def _body(track: Track2D, columns: list[int]) -> Track2D:
-    """The keypoints of these columns alone."""
-    return replace(
-        track, keypoints=np.asarray(track.keypoints[:, columns], np.float64), scores=track.scores[:, columns],
-        presence=None, world=None, appearance=None,
-    )  # fmt: skip
+def _body(track: Track2D, columns: list[int], camera: Camera | None) -> Track2D:
+    """The keypoints of these columns alone, as directions where the camera is known."""
+    points = np.asarray(track.keypoints[:, columns], np.float64)
+    points = points if camera is None else rays(camera, points)
+    return replace(track, keypoints=points, scores=track.scores[:, columns], presence=None, world=None, appearance=None)
 
 
 def _shared(one: str, other: str) -> tuple[list[int], list[int]]:
