@@ -25,6 +25,7 @@ from pipeline.results import Scene
 from pipeline.runner import Runner, claim_folder
 from pipeline.skeletons import skeleton
 
+ROUNDS = 9  # of `time`
 CASES: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("known, OpenPose", (1, 2, 3, 4), {"detector": "openpose", "known": True}),
     ("known, BlazePose", (1, 2, 3, 4), {"known": True}),
@@ -89,7 +90,7 @@ def timing(folder: Path, scratch: Path, sync: str) -> None:
     runner.run_views(paths)  # loads the models; not counted
     print("| round | 2D stages of four views, s | whole run, s | more |\n|---|---|---|---|")
     shares = []
-    for number in range(1, 6):
+    for number in range(1, ROUNDS + 1):
         begin = time.perf_counter()
         for path in paths:
             two_dimensions(runner, path)

@@ -21,6 +21,7 @@ _QUEUE_BYTES = 64_000_000
 
 class _Source(Protocol):
     info: ClipInfo
+    sound: bool
 
     def pictures(
         self, start: int, stop: int, size: tuple[int, int] | None, planes: bool = False
@@ -41,6 +42,11 @@ class Clip:
     def info(self) -> ClipInfo:
         """What is known of the clip; reading frames may add a warning."""
         return self._source.info
+
+    @property
+    def sound(self) -> bool:
+        """Whether the file holds a sound track."""
+        return self._source.sound
 
     def __len__(self) -> int:
         return len(self.info.times)
@@ -130,6 +136,8 @@ def _in_folder(path: Path) -> list[Path]:
 
 class _Pictures:
     """Image files as the frames of a clip; all must have the size of the first."""
+
+    sound = False
 
     def __init__(self, files: list[Path], path: Path, fps: float) -> None:
         self.files = files

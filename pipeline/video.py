@@ -96,6 +96,7 @@ class Video:
         stream = film_stream(container)
         self._tick, self._step = float(stream.time_base or 0), nominal_step(stream)
         self._aspect = float(stream.sample_aspect_ratio or 1)
+        self.sound = bool(container.streams.audio)
         self._uneven = stream.codec_context.name in _UNEVEN_CODECS or container.format.name == "avi"
         try:
             for packet in container.demux(stream, *container.streams.audio):

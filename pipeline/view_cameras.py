@@ -88,7 +88,8 @@ def on_one_clock(
 
     clocks = synchronise(
         [seen[v].lifted for v in seeing], [seen[v].tracks for v in seeing], [seen[v].clip.info.times for v in seeing],
-        [cameras[v] for v in seeing] if known else None, [read_sound(seen[v].path) for v in seeing],
+        [cameras[v] for v in seeing] if known else None,
+        [read_sound(seen[v].path) if seen[v].clip.sound else None for v in seeing],
     )  # fmt: skip
     for v, sure, why in zip(seeing, clocks.reliable, clocks.reasons, strict=True):
         if not sure:
