@@ -52,7 +52,12 @@ def join(seen: Sequence[Seen], rig: list[Camera], options: Options, tell: Callab
     notes, times = Notes(), seen[0].clip.info.times
     if options.sync != "none":
         tell("clocks")
-    cameras = on_one_clock(rig or [one.camera for one in seen], seen, bool(rig), options, notes)
+    try:
+        cameras = on_one_clock(rig or [one.camera for one in seen], seen, bool(rig), options, notes)
+    except InputError:
+        if rig:  # motions contradict each other before exchanged cameras, too; then that is the reason to tell
+            _in_order(rig, _at(times, rig, seen, Notes())[0], seen, options)
+        raise
     if not any(one.tracks for one in seen):
         return Joined(cameras, [], [[] for _ in seen], notes.about, tuple(notes.warnings))
     tracks, lifted = _at(times, cameras, seen, notes)

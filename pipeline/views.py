@@ -48,6 +48,8 @@ class ViewsRun:
         self.runner, self.options, self.paths, self.clips, self.tell = runner, runner.options, paths, clips, tell
         self.rig, self.rig_notes = known_rig(paths, [clip.info for clip in clips], self.options)
         self.home, self.facts = claim_folder(self.options, paths[0], paths[1:], self.options.name)
+        if self.options.keypoints is None:
+            self.rig_notes[:0] = copies(paths, self.facts["view_sha256"])
         self.ledger = Ledger(self.home, overwrite=self.options.overwrite)
         self.names = [camera.name for camera in self.rig] or names_of(paths)
         self.views = [
@@ -158,6 +160,15 @@ class ViewsRun:
             for stage, seconds in view.ledger.timings.items():
                 self.ledger.timings[stage] = self.ledger.timings.get(stage, 0.0) + seconds
             self.ledger.device = view.ledger.device or self.ledger.device
+
+
+def copies(paths: Sequence[Path], digests: Sequence[str]) -> list[str]:
+    """Warnings of files with the same content: they are one view, and show nothing of depth."""
+    firsts = [digests.index(digest) for digest in digests]
+    return [
+        f"{path.name} is a copy of {paths[first].name}: two views of one camera tell no depth"
+        for number, (path, first) in enumerate(zip(paths, firsts, strict=True)) if number != first
+    ]  # fmt: skip
 
 
 def pack(joined: Joined) -> dict[str, Any]:

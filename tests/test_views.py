@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,6 +22,7 @@ from pipeline.options import Options
 from pipeline.runner import Runner
 from pipeline.skeletons import skeleton
 from pipeline.view_cameras import Notes
+from pipeline.views import copies
 from studio.cameras import moving, shaken
 from training.metrics import p_mpjpe
 
@@ -347,3 +349,9 @@ def test_a_run_that_fails_leaves_no_empty_folder(disk, tmp_path):
     with pytest.raises(InputError):
         run(disk, tmp_path / "own", cameras=disk.rig, keypoints=tmp_path / "keypoints")
     assert list((tmp_path / "own").iterdir()) == []
+
+
+def test_copies_of_a_file_are_named():
+    paths = [Path("a/cam1.mp4"), Path("a/cam2.mp4"), Path("b/copy.mp4")]
+    assert copies(paths, ["x", "y", "x"]) == ["copy.mp4 is a copy of cam1.mp4: two views of one camera tell no depth"]
+    assert copies(paths, ["x", "y", "z"]) == []
