@@ -32,10 +32,14 @@ class Feet:
 
 
 def feet_of(skeleton: Skeleton, joints: Array) -> Feet:
-    """Heels and toes in the order of `Motion3D.contacts`, or the ankles where (T,K,3) has none of them in any frame."""
-    whole = all(name in skeleton.joints for name in CONTACT_JOINTS)
-    whole = whole and bool(np.isfinite(joints[:, skeleton.index(*CONTACT_JOINTS)]).all(-1).any())
-    names = CONTACT_JOINTS if whole else ("left_ankle", "right_ankle")
+    """Heels and toes in the order of `Motion3D.contacts`, or the ankles where (T,K,3) has those twice as often."""
+    ankle_names = ("left_ankle", "right_ankle")
+
+    def frames(names: tuple[str, ...]) -> int:
+        return int(np.isfinite(joints[:, skeleton.index(*names)]).all(-1).any(-1).sum())
+
+    whole = all(name in skeleton.joints for name in CONTACT_JOINTS) and 2 * frames(CONTACT_JOINTS) > frames(ankle_names)
+    names = CONTACT_JOINTS if whole else ankle_names
     ankles = [f"{name.split('_')[0]}_ankle" for name in names]
     return Feet(skeleton.index(*names), skeleton.index(*ankles), SOLE_M if whole else ANKLE_M)
 

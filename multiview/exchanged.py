@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from itertools import combinations, permutations
 
 import numpy as np
 
 from multiview.associate import Slots, evidence, slots
-from pipeline.results import Array, Camera, Track2D
+from pipeline.results import Camera, Track2D
 
 MOMENTS = 60  # of the scene that are looked at
 BETTER = 1.5  # times as much must meet in another order,
@@ -32,17 +33,20 @@ def better_order(cameras: Sequence[Camera], tracks: Sequence[Sequence[Track2D]],
     if any(np.ndim(camera.camera_to_world) != 2 for camera in cameras):
         return None
     seen = [_moments(view, times) for view in tracks]
-    under = [[_under(c, cameras[v], seen[v]) for c in cameras] for v in views]
-    table = np.zeros((len(cameras),) * 4)  # how much of two views meets under two cameras
-    for a, b in combinations(views, 2):
-        for i, j in combinations(views, 2):
-            table[a, b, i, j] = _meeting(under[a][i], under[b][j])
-            table[a, b, j, i] = _meeting(under[a][j], under[b][i])
-    found = max(_orders(len(cameras)), key=lambda order: _total(table, order))
-    count = [(under[v][v].track >= 0).sum(axis=0) for v in views]
+    under = cache(lambda view, camera: _under(cameras[camera], cameras[view], seen[view]))
+    meeting = cache(lambda a, b, i, j: _meeting(under(a, i), under(b, j)))
+
+    def total(order: Sequence[int]) -> float:
+        return sum(meeting(a, b, order[a], order[b]) for a, b in combinations(views, 2))
+
+    count = [(under(v, v).track >= 0).sum(axis=0) for v in views]
     most = sum(int(np.minimum(count[a], count[b]).sum()) for a, b in combinations(views, 2))
-    least = max(BETTER * _total(table, views), MOSTLY * most)
-    return list(found) if _total(table, found) > least else None
+    bound = sum(int(count[a].sum()) for a, b in combinations(views, 2))  # evidence is 1 at most
+    least = max(BETTER * total(views), MOSTLY * most)
+    if least >= bound:
+        return None
+    found = max(_orders(len(cameras)), key=total)
+    return list(found) if total(found) > least else None
 
 
 def _moments(tracks: Sequence[Track2D], times: int) -> list[Track2D]:
@@ -66,10 +70,6 @@ def _meeting(a: Slots, b: Slots) -> float:
     if not len(a.track) or not len(b.track):
         return 0.0
     return float(np.maximum(evidence(a, b).max(axis=2), 0).sum())
-
-
-def _total(table: Array, order: Sequence[int]) -> float:
-    return float(sum(table[a, b, order[a], order[b]] for a, b in combinations(range(len(order)), 2)))
 
 
 def _orders(count: int) -> Iterator[tuple[int, ...]]:

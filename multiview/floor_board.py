@@ -15,18 +15,21 @@ from multiview.calibrate import Calibration
 from pipeline.projection import centre
 from pipeline.results import Camera
 
-AROUND = 5  # moments before and after in which the board is looked for, to see whether it keeps still
+AROUND_S = 0.2  # before and after, in which the board is looked for, to see whether it keeps still
 MOVED, MOVED_PX = 0.1, 1.0  # of a square's side, and px: what a board that lies does not move by
 BELOW_M = 0.1  # that other boards may seem to lie below the floor
 ROLLED_DEG = 15.0  # of the cameras' pictures, rows or columns against the level
 
 
-def floor_doubts(board: Board, found: Sequence[dict[int, Found]], done: Calibration, floor: int) -> list[str]:
+def floor_doubts(
+    board: Board, found: Sequence[dict[int, Found]], done: Calibration, floor: int, around: int
+) -> list[str]:
     """In words; nothing where the board may well have lain there.
 
     Args:
         found: per camera, by moment; those around `floor` too where the board was seen in them.
         done: with its world on the board at moment `floor`.
+        around: so many moments before and after lie within AROUND_S; 0 for photos, which tell nothing of motion.
     """
     out = []
     if min(float(centre(camera)[2]) for camera in done.cameras) < 0:
@@ -34,7 +37,7 @@ def floor_doubts(board: Board, found: Sequence[dict[int, Found]], done: Calibrat
     lowest = min(float((pose @ np.append(board.points.mean(axis=0), 1))[2]) for pose in done.boards.values())
     if lowest < -BELOW_M:
         out.append(f"in other frames the board would be up to {-lowest:.2f} m below it")
-    if any(_moves(boards, floor) for boards in found):
+    if any(_moves(boards, floor, around) for boards in found):
         out.append("the board moves there")
     rolled = float(np.median([_roll_deg(camera) for camera in done.cameras]))
     if rolled > ROLLED_DEG:
@@ -42,12 +45,12 @@ def floor_doubts(board: Board, found: Sequence[dict[int, Found]], done: Calibrat
     return out
 
 
-def _moves(boards: dict[int, Found], floor: int) -> bool:
+def _moves(boards: dict[int, Found], floor: int, around: int) -> bool:
     """Does what one camera sees of the board lie elsewhere in most of the frames about that moment?"""
     if floor not in boards:
         return False
     here, far = boards[floor], []
-    for moment in (set(boards) & set(range(floor - AROUND, floor + AROUND + 1))) - {floor}:
+    for moment in (set(boards) & set(range(floor - around, floor + around + 1))) - {floor}:
         there = boards[moment]
         _, one, other = np.intersect1d(here.ways[0], there.ways[0], return_indices=True)
         if len(one):

@@ -9,9 +9,9 @@ spread moments are compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -168,27 +168,27 @@ def _similarities(met: _Met, pairs: list[int]) -> Array:
 
 def _merge(counts: list[int], matches: list[_Match]) -> tuple[list[dict[int, int]], list[float]]:
     """Groups by the mean similarity of their tracks that meet, the most similar first, no two tracks of one view."""
-    table = {}
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    total, met = np.zeros((2, starts[-1], starts[-1]))  # of groups, each a single track first
     for match in matches:
-        a, b = match.views
-        for i, j in zip(*np.nonzero(np.isfinite(match.similarity)), strict=True):
-            table[(a, i), (b, j)] = table[(b, j), (a, i)] = float(match.similarity[i, j])
-
-    def mean(pairs: Iterable[tuple[tuple[int, int], tuple[int, int]]]) -> float:
-        values = [table[pair] for pair in pairs if pair in table]
-        return float(np.mean(values)) if values else 0.0
-
-    groups = [[(view, track)] for view, count in enumerate(counts) for track in range(count)]
-    while True:
-        best, pair = LEAST_SIMILARITY, None
-        for i, j in combinations(range(len(groups)), 2):
-            if {view for view, _ in groups[i]} & {view for view, _ in groups[j]}:
-                continue
-            value = mean(product(groups[i], groups[j]))
-            if value > best:
-                best, pair = value, (i, j)
-        if pair is None:
+        (a, b), told = match.views, np.isfinite(match.similarity)
+        rows, columns = slice(starts[a], starts[a + 1]), slice(starts[b], starts[b + 1])
+        total[rows, columns], met[rows, columns] = np.where(told, match.similarity, 0.0), told
+    total, met = total + total.T, met + met.T
+    view = np.repeat(np.arange(len(counts)), counts)
+    apart, groups = view[:, None] != view, [[(v, t)] for v, count in enumerate(counts) for t in range(count)]
+    inside = np.zeros((2, len(groups)))  # sum and count of the similarities within each group
+    while len(groups) > 1:
+        mean = np.where(apart & (met > 0), total / np.maximum(met, 1), 0.0)
+        i, j = sorted(map(int, np.unravel_index(np.argmax(mean), mean.shape)))
+        if mean[i, j] <= LEAST_SIMILARITY:
             break
-        groups[pair[0]] += groups.pop(pair[1])
-    groups.sort(key=lambda group: (-len(group), sorted(group)))
-    return [dict(sorted(group)) for group in groups], [mean(combinations(group, 2)) for group in groups]
+        groups[i] += groups.pop(j)
+        inside[:, i] += inside[:, j] + (total[i, j], met[i, j])
+        total[i], met[i], apart[i] = total[i] + total[j], met[i] + met[j], apart[i] & apart[j]
+        total[:, i], met[:, i], apart[:, i] = total[i], met[i], apart[i]
+        total, met, apart = (np.delete(np.delete(table, j, 0), j, 1) for table in (total, met, apart))
+        inside = np.delete(inside, j, 1)
+    similar = (inside[0] / np.maximum(inside[1], 1)).tolist()
+    order = sorted(range(len(groups)), key=lambda g: (-len(groups[g]), sorted(groups[g])))
+    return [dict(sorted(groups[g])) for g in order], [similar[g] for g in order]

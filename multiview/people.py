@@ -17,7 +17,8 @@ class Apart(ValueError):
     """Views, by their numbers from 0, that share no moment with the others."""
 
     def __init__(self, *views: int) -> None:
-        super().__init__(f"views {', '.join(str(v + 1) for v in views)}: nobody seen in common with the other views")
+        names = ", ".join(str(v + 1) for v in views)
+        super().__init__(f"view{'s' * (len(views) > 1)} {names}: nobody seen in common with the other views")
         self.views = views
 
 

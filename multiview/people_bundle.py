@@ -99,10 +99,17 @@ def solve(problem: Problem, state: State, rounds: int = 40) -> Solution:
 
 
 def factored(normal: csc_array, damping: float = 0.0) -> SuperLU:
-    """`normal + damping diag(normal)`, positive definite, so that the diagonal may be its pivots in the given order."""
+    """`normal + damping diag(normal)`, positive definite, so that the diagonal may be its pivots in the given order.
+
+    Raises:
+        LinAlgError: it is singular.
+    """
     diagonal = damping * normal.diagonal() + RIDGE
     damped = (normal + dia_array((diagonal[None], [0]), normal.shape)).tocsc()
-    return splu(damped, permc_spec="NATURAL", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    try:
+        return splu(damped, permc_spec="NATURAL", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    except RuntimeError as error:
+        raise np.linalg.LinAlgError(str(error)) from error
 
 
 def _normal(problem: Problem, state: State) -> tuple[csc_array, Array]:

@@ -21,7 +21,7 @@ from pipeline.results import Array, Camera
 
 UNSEEN_M = 0.15  # standard deviation in every direction of a joint that bones alone hold (complete.ALONG_M)
 SETTLES = 3.0  # times sqrt(error / ACCELERATION) is the time of the mean
-ROUNDS = 10
+ROUNDS, SETTLED = 10, 1e-3  # of the noise, at most; less does not change
 _STEP = 1e-3  # m, of the finite difference
 
 
@@ -72,8 +72,10 @@ def _covariance(off: Array, weights: Array, normal: Array) -> Array:
     covariance = np.linalg.inv(normal + held)
     for _ in range(ROUNDS if total > 0 else 0):
         followed = np.einsum("tjab,tjba->", covariance, normal) / noise
-        noise = max(total / (2 * (weights > 0).sum() - followed), 1e-6)
+        before, noise = noise, max(total / (2 * (weights > 0).sum() - followed), 1e-6)
         covariance = np.linalg.inv(normal / noise + held)
+        if abs(noise - before) < SETTLED * noise:
+            break
     return covariance
 
 

@@ -15,7 +15,7 @@ from multiview.board_files import board as board_from
 from multiview.boards import Board, Found, find, sharp
 from multiview.calibrate import calibrate
 from multiview.explain import why_not
-from multiview.floor_board import AROUND
+from multiview.floor_board import AROUND_S
 from multiview.intrinsics import Intrinsics, fit_lens
 from multiview.rig_toml import write_pose2sim
 from pipeline.calibration import Request, Rig, doubts, write_report
@@ -46,7 +46,9 @@ def run(request: Request, tell: Tell = lambda *_: None) -> Rig:
     with ExitStack() as stack:
         clips = [stack.enter_context(open_clip(path)) for path in request.videos]
         infos = [clip.info for clip in clips]
-        moments, warnings = _moments(infos, names, request)
+        every, warnings = _moments(infos, names, request)
+        around = _around(infos, every)
+        moments = [_thinned(frames, request, max(map(max, every)) + 1, around) for frames in every]
         found = [_boards(board, *one, tell) for one in zip(clips, moments, names, strict=True)]
     clear = [sharp(boards) for boards in found]
     warnings += [
@@ -56,7 +58,7 @@ def run(request: Request, tell: Tell = lambda *_: None) -> Rig:
     ]
     cameras, lenses = _lenses(request, board, infos, names, clear, warnings)
     calibration = calibrate(board, cameras, clear, request.floor)
-    warnings += [*calibration.warnings, *doubts(request, board, calibration, lenses, clear)]
+    warnings += [*calibration.warnings, *doubts(request, board, calibration, lenses, clear, around)]
     rig = Rig(calibration, lenses, tuple(warnings))
     write_pose2sim(request.out, calibration.cameras, calibration.error_px)
     write_report(request, board, rig)
@@ -79,9 +81,7 @@ def _moments(
 ) -> tuple[list[dict[int, int]], list[str]]:
     """Per camera the frame (value) of each moment (key), and warnings."""
     if request.timestamps is not None:
-        every = _stamped(request.timestamps, clips, names)
-        last = max(max(frames) for frames in every)
-        return [_thinned(frames, request, last + 1) for frames in every], []
+        return _stamped(request.timestamps, clips, names), []
     warnings, counts = [], [len(clip.times) for clip in clips]
     rates = [clip.fps for clip in clips]
     if max(rates) > (1 + _RATES) * min(rates) and max(counts) > 1:
@@ -93,13 +93,21 @@ def _moments(
     if len(set(counts)) > 1:
         told = ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))
         warnings.append(f"different numbers of frames ({told}): matched from the first; did all start together?")
-    return [_thinned({i: i for i in range(count)}, request, max(counts)) for count in counts], warnings
+    return [{i: i for i in range(count)} for count in counts], warnings
 
 
-def _thinned(frames: dict[int, int], request: Request, count: int) -> dict[int, int]:
+def _around(clips: Sequence[ClipInfo], every: Sequence[dict[int, int]]) -> int:
+    """How many moments lie within AROUND_S; 0 where a camera's are photos, whose times mean nothing."""
+    if any(Path(clip.path).is_dir() for clip in clips):
+        return 0
+    steps = [np.diff(clip.times[sorted(frames.values())]) for clip, frames in zip(clips, every, strict=True)]
+    return int(AROUND_S / max((float(np.median(step)) for step in steps if len(step)), default=np.inf))
+
+
+def _thinned(frames: dict[int, int], request: Request, count: int, around: int) -> dict[int, int]:
     """Every `step`-th of `count` moments, the same ones for all cameras, and those about that of the floor."""
     step = request.step or -(-count // _LOOKED_AT)
-    floor = () if request.floor is None else range(request.floor - AROUND, request.floor + AROUND + 1)
+    floor = () if request.floor is None else range(request.floor - around, request.floor + around + 1)
     return {moment: frame for moment, frame in frames.items() if moment % step == 0 or moment in floor}
 
 

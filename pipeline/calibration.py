@@ -49,9 +49,14 @@ class Rig:
 
 def doubts(
     request: Request, board: Board, calibration: Calibration, lenses: Sequence[Intrinsics | None],
-    found: Sequence[dict[int, Found]],
+    found: Sequence[dict[int, Found]], around: int,
 ) -> list[str]:  # fmt: skip
-    """Warnings: what is poor, and what nobody can know. `found`: the boards of every camera, by moment."""
+    """Warnings: what is poor, and what nobody can know.
+
+    Args:
+        found: the boards of every camera, by moment.
+        around: as of `floor_doubts`.
+    """
     names = [camera.name for camera in calibration.cameras]
     out = [f"{n}: {doubt}" for n, lens in zip(names, lenses, strict=True) if lens for doubt in lens.doubts]
     for name, error in zip(names, calibration.rms_px, strict=True):
@@ -64,7 +69,7 @@ def doubts(
         out.append(
             "Z is the board's normal at the first moment, not up; --floor FRAME names one in which it lies on the floor"
         )
-    elif against := floor_doubts(board, found, calibration, request.floor):
+    elif against := floor_doubts(board, found, calibration, request.floor, around):
         text = f"frame {request.floor} does not look as if the board lay on the floor: {'; '.join(against)}"
         out.insert(0, f"{text}; --floor names the frame in which it does")
     return out

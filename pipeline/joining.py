@@ -130,7 +130,7 @@ def _strangers(seen: Array, cameras: Sequence[Camera], known: bool) -> list[str]
     alone = [c.name for c, some, of in zip(cameras, total, shared, strict=True) if of < MEETING * some]
     text = f"most of what {', '.join(alone) or 'the views'} saw meets nobody in another view"
     if not known:
-        return [f"{text}: see the report"]
+        return [f"{text}: the cameras found may be wrong; --cameras RIG, or leave out a view of something else"]
     cause = "the calibration may be of other cameras, or the clips not synchronous"
     return [f"do not trust this scene: {text}; {cause}"]
 
@@ -201,7 +201,7 @@ def _upright(
         return cameras, motions, 0.0
     still = next((c for c in cameras if np.ndim(c.camera_to_world) == 2), None)
     eye = still.camera_to_world if still is not None else cameras[0].camera_to_world[0]
-    above, about = settle([_standing(_moved(motion, np.linalg.inv(eye), "camera")) for motion in motions], times)
+    above, about = settle([_moved(motion, np.linalg.inv(eye), "camera") for motion in motions], times)
     notes.about |= about
     change = above @ np.linalg.inv(eye)
     tilt = float(np.degrees(np.arccos(np.clip(change[2, 2], -1, 1))))
@@ -220,16 +220,6 @@ def _upright(
     notes.about["world"] = "above the first camera's floor"
     turned = [replace(c, camera_to_world=change @ c.camera_to_world) for c in cameras]
     return turned, [_moved(motion, change, "world") for motion in motions], 0.0
-
-
-def _standing(motion: Motion3D) -> Motion3D:
-    """On its ankles where no view told of heels and toes."""
-    plain = len(skeleton("h36m-17"))
-    feet = skeleton(BODY).index(*(f"{side}_{part}" for side in ("left", "right") for part in ("heel", "toe")))
-    if (motion.scores[:, feet] > 0).any():
-        return motion
-    joints, scores = motion.joints[:, :plain], motion.scores[:, :plain]
-    return replace(motion, skeleton="h36m-17", joints=joints, scores=scores, contacts=None)
 
 
 def _moved(motion: Motion3D, change: Array, frame: str) -> Motion3D:

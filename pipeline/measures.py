@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from motion.stance import SOLE_M, feet_of
 from pipeline.projection import during, project
 from pipeline.results import Array, Camera, Motion3D, Track2D
 from pipeline.skeletons import skeleton
@@ -80,8 +81,13 @@ def jitter(joints: Array, times: Array) -> float:
     return mean(size)
 
 
-def lowest(joints: Array) -> float:
-    """Height in m that the lowest joint of (T,K,3) is under in SUNK_SHARE of the frames."""
+def lowest(motion: Motion3D) -> float:
+    """Height in m that a person's lowest joint is under in SUNK_SHARE of the frames; Z is up.
+
+    Where ankles stand for heels and toes, that of the sole below them.
+    """
+    feet, joints = feet_of(skeleton(motion.skeleton), motion.joints), motion.joints.astype(np.float64)
+    joints[:, feet.joints, 2] -= feet.rest_m - SOLE_M
     known = np.isfinite(joints[..., 2]).any(axis=1)
     heights = np.nanmin(joints[known, :, 2], axis=1)
     return float(np.quantile(heights, SUNK_SHARE)) if len(heights) else float("nan")

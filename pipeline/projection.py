@@ -12,6 +12,8 @@ import numpy as np
 
 from pipeline.results import Array, Camera
 
+_NOWHERE = 1e5  # OpenCV marks fisheye pixels that no ray reaches by -1e6
+
 
 def centre(camera: Camera) -> Array:
     """(3,), or (T,3) where it moves, m in the world."""
@@ -58,7 +60,10 @@ def to_pixels(camera: Camera, flat: Array) -> Array:
 
 
 def rays(camera: Camera, pixels: Array) -> Array:
-    """Pixels (...,2) to directions (...,2) = (x/z, y/z) in the camera's axes, distortion taken out; NaN stays NaN."""
+    """Pixels (...,2) to directions (...,2) = (x/z, y/z) in the camera's axes, distortion taken out.
+
+    NaN stays NaN, and pixels that no ray of a fisheye reaches become NaN.
+    """
     import cv2  # only here: the doctor, who reads this file, does without
 
     rule = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
@@ -68,6 +73,7 @@ def rays(camera: Camera, pixels: Array) -> Array:
         matrix, bend = np.asarray(camera.matrix, np.float64), np.asarray(camera.distortion, np.float64)
         if camera.fisheye:
             out[known] = cv2.fisheye.undistortPoints(flat[known], matrix, bend, criteria=rule)
+            out[(np.abs(out) >= _NOWHERE).any(axis=(1, 2))] = np.nan
         elif bend.any():
             out[known] = cv2.undistortPoints(flat[known], matrix, bend, criteria=rule)
         else:

@@ -79,7 +79,7 @@ def _of_person(scene: Scene, number: int) -> dict[str, Any]:
         "observed": round(float(motion.observed.mean()), 4),
         **seen,
         "jitter_m_s2": rounded(jitter(motion.joints, scene.clip.times[motion.frames]), 2),
-        "lowest_m": rounded(lowest(motion.joints), 3),
+        "lowest_m": rounded(lowest(motion), 3),
     }
 
 
@@ -94,20 +94,27 @@ def warnings(scene: Scene) -> list[str]:
     for motion in scene.people:
         if not np.isfinite(motion.joints).any():
             texts.append(f"person {motion.id} has no usable 3D pose")
-    for person in scene.quality.get("people", []):
+    placement = scene.provenance.get("placement", {})
+    people = [_above(person, placement.get("rig_floor_m", 0.0)) for person in scene.quality.get("people", [])]
+    for person in people:
         if person["height_px"] is not None and person["height_px"] < 100:
             texts.append(f"person {person['id']} is only {person['height_px']:.0f} px high")
         if person["observed"] < 0.8:
             texts.append(f"person {person['id']} was seen in only {person['observed']:.0%} of the frames")
         texts += _doubts(person)
-    placement = scene.provenance.get("placement", {})
-    texts += _levels(scene.quality.get("people", []), placement)
+    texts += _levels(people, placement)
     if scene.views:
         texts += doubts(scene)
     if scene.people and placement.get("up") == "prior" and placement.get("world") != KEPT:
         tilt = placement.get("tilt_error_deg") or 0
         texts.append(f"the feet hardly tell how the floor is tilted: people may lean by {tilt:.0f} degrees or more")
     return texts
+
+
+def _above(person: dict[str, Any], floor_m: float) -> dict[str, Any]:
+    """Measured from the floor; how far a rig's zero lies off it is told by itself."""
+    low = person["lowest_m"]
+    return person | {"lowest_m": None if low is None else low - floor_m}
 
 
 def _doubts(person: dict[str, Any]) -> list[str]:
@@ -132,7 +139,6 @@ def _levels(people: list[dict[str, Any]], placement: dict[str, Any]) -> list[str
     cause = "more than one level, a tilted floor, or feet that are not seen"
     if most - least > LEVELS_M:
         return [f"person {high} stays {most - least:.2f} m higher than person {low}: {cause}"]
-    most -= placement.get("rig_floor_m", 0.0)  # how far a rig's zero lies off is told by itself
     return [f"person {high} stays {most:.2f} m above the floor: {cause}"] if most > LEVELS_M else []
 
 

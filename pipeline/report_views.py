@@ -132,13 +132,13 @@ def _joined(parts: list[Array]) -> Array:
 
 
 def summary(scene: Scene) -> str:
-    """How far people's joints may be off and how many views they rest on, in words; "" where no two views tell."""
+    """How far the views agree on people's joints and how many there are, in words; "" where no two views tell."""
     texts = []
     for person in scene.quality["people"]:
         error, views = person["position_uncertainty_mm"], len(person["seen_by"])
         if error is not None:
-            texts.append(f"of person {person['id']} to about {error:.0f} mm ({views} views)")
-    return f"joints are known {', '.join(texts)}" if texts else ""
+            texts.append(f"on person {person['id']} to about {error:.0f} mm ({views} views)")
+    return f"the views agree {', '.join(texts)}" if texts else ""
 
 
 def doubts(scene: Scene) -> list[str]:

@@ -7,8 +7,10 @@ import people
 import pytest
 
 from motion.settle import settle
+from motion.stance import CONTACT_JOINTS, feet_of
 from pipeline.projection import to_camera
 from pipeline.results import Motion3D
+from pipeline.skeletons import skeleton
 from studio.scenes import build
 
 
@@ -86,3 +88,11 @@ def test_motions_of_another_frame_are_refused():
     motions, _, times = measured("walk")
     with pytest.raises(ValueError, match="camera's frame"):
         settle([replace(motions[0], frame="world")], times)
+
+
+def test_toes_of_one_frame_do_not_replace_the_ankles():
+    body = skeleton("h36m-23")
+    joints = np.zeros((60, 23, 3))
+    joints[1:, body.index(*CONTACT_JOINTS)] = np.nan
+    assert feet_of(body, joints).joints == body.index("left_ankle", "right_ankle")
+    assert feet_of(body, np.zeros((60, 23, 3))).joints == body.index(*CONTACT_JOINTS)

@@ -13,7 +13,7 @@ from multiview.floor_board import floor_doubts
 FLOOR, LAID = 6, range(2, 12)
 
 
-def told(board=CHARUCO, still=LAID, turn=None, height=0.0, cameras=None, noise=0.1):
+def told(board=CHARUCO, still=LAID, turn=None, height=0.0, cameras=None, noise=0.1, around=5):
     """Of a recording in which the board lies in the frames `still`, turned and raised, and is waved in the others."""
     cameras, poses = cameras or rig(), wave(board, 24)
     lies = np.array(FACE_UP)
@@ -22,7 +22,7 @@ def told(board=CHARUCO, still=LAID, turn=None, height=0.0, cameras=None, noise=0
     lies[:3, 3] = -0.2, 0.1, height
     poses[list(still)] = lies
     found = [every(board, c, poses, np.random.default_rng(n), noise) for n, c in enumerate(cameras)]
-    return floor_doubts(board, found, calibrate(board, cameras, found, FLOOR), FLOOR)
+    return floor_doubts(board, found, calibrate(board, cameras, found, FLOOR), FLOOR, around)
 
 
 @pytest.mark.parametrize("board", [CHARUCO, TURNABLE], ids=str)
@@ -41,6 +41,7 @@ def test_a_board_in_hands_moves_and_others_are_below_it():
     doubts = told(still=[FLOOR], height=1.3)
     assert any("the board moves there" in text for text in doubts)
     assert any("below it" in text for text in doubts)
+    assert not any("moves" in text for text in told(still=[FLOOR], height=1.3, around=0))  # photos
 
 
 def test_a_board_that_is_held_still_but_not_level():
@@ -59,5 +60,5 @@ def test_a_camera_below_the_floor():
     pose = done.cameras[2].camera_to_world.copy()
     pose[2, 3] = -0.3
     below = replace(done, cameras=[*done.cameras[:2], replace(done.cameras[2], camera_to_world=pose)])
-    assert floor_doubts(CHARUCO, found, done, FLOOR) == []
-    assert ["a camera would be below it" in text for text in floor_doubts(CHARUCO, found, below, FLOOR)] == [True]
+    assert floor_doubts(CHARUCO, found, done, FLOOR, 5) == []
+    assert ["a camera would be below it" in text for text in floor_doubts(CHARUCO, found, below, FLOOR, 5)] == [True]

@@ -93,5 +93,5 @@ def test_the_spread_says_how_far_off_joints_are(across, along):
 def test_views_without_a_common_moment_are_named():
     poses, scores, times, *_ = scene(angles=(0, 90, 180))
     poses[0, 2] = np.nan
-    with pytest.raises(ValueError, match="views 3"):
+    with pytest.raises(ValueError, match="view 3:"):
         fuse(poses, scores, times)

@@ -48,9 +48,7 @@ def test_noise_gets_less_over_time():
 
 @pytest.mark.parametrize("moving", [False, True])
 def test_joints_that_one_view_or_none_sees_come_from_the_lifted_poses(moving):
-    cameras = ring(3)
-    if moving:
-        cameras = [drifting(c, 45) for c in cameras]
+    cameras = [drifting(c, 45) if moving else c for c in ring(3)]
     keypoints, scores = seen(cameras, POINTS, 1.0)
     arm = BLAZEPOSE.index("left_elbow", "left_wrist", "left_pinky", "left_index", "left_thumb")
     for view in (0, 1):
@@ -111,9 +109,7 @@ def test_a_lift_tells_of_a_joint_only_where_it_hangs_on_something_known():
 
 @pytest.mark.parametrize("moving", [False, True])
 def test_who_walks_on_before_one_view_alone_is_followed(moving):
-    cameras = ring(3)
-    if moving:
-        cameras = [drifting(c, 45) for c in cameras]
+    cameras = [drifting(c, 45) if moving else c for c in ring(3)]
     keypoints, scores = seen(cameras, POINTS, 1.0)
     scores[1:, 15:] = 0
     motion = rebuilt(cameras, keypoints, scores, lifted(cameras)).motion

@@ -105,3 +105,10 @@ def test_what_is_unknown_or_behind_stays_unknown():
     assert np.isnan(project(cam, np.array([0, 0, -1.0]))[0]).all()
     found = rays(cam, np.array([[np.nan, 3.0], [630.0, 370.0]]))
     assert np.isnan(found[0]).all() and np.allclose(found[1], 0)
+
+
+def test_pixels_that_no_ray_of_a_fisheye_reaches_are_unknown():
+    """With this lens no angle is farther from the middle than about 0.8 focal lengths."""
+    cam = Camera(np.diag([300.0, 300.0, 1.0]), (640, 480), np.array([-0.3, 0.0, 0.0, 0.0]), np.eye(4), fisheye=True)
+    found = rays(cam, np.array([[900.0, 0.0], [30.0, 0.0]]))
+    assert np.isnan(found[0]).all() and np.isfinite(found[1]).all()

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from filmed import Pictures, scene_of
 
+from motion.stance import CONTACT_JOINTS
 from pipeline.measures import lowest
 from pipeline.report import quality, warnings
+from pipeline.skeletons import skeleton
 
 
 def told(scene, placement=None):
@@ -34,14 +36,12 @@ def test_a_good_scene_has_no_doubts(scene):
 
 
 def test_people_below_the_floor_are_told(scene):
-    assert "person 1 is up to 0.40 m below the floor" in told(
-        moved(scene, [0, 0, -0.4 - lowest(scene.people[0].joints)])
-    )
+    assert "person 1 is up to 0.40 m below the floor" in told(moved(scene, [0, 0, -0.4 - lowest(scene.people[0])]))
 
 
 def test_two_floor_levels_are_told_once(scene):
     """A man on a treadmill hovers above the floor on which the other one stands; who is deep below is told as that."""
-    level = moved(scene, [0, 0, -lowest(scene.people[0].joints)])
+    level = moved(scene, [0, 0, -lowest(scene.people[0])])
     two = dataclasses.replace(
         level,
         people=[level.people[0], dataclasses.replace(level.people[0], id=2)],
@@ -71,7 +71,27 @@ def test_an_unknown_tilt_is_told(scene):
     assert "people may lean by 7 degrees or more" in text
 
 
-def test_a_moment_below_the_floor_is_none():
-    joints = np.zeros((200, 17, 3))
+def test_a_moment_below_the_floor_is_none(scene):
+    motion = scene.people[0]
+    joints = np.zeros((200, motion.joints.shape[1], 3))
     joints[7] -= 1
-    assert lowest(joints) == 0 and np.isnan(lowest(np.full((3, 17, 3), np.nan)))
+    assert lowest(dataclasses.replace(motion, joints=joints)) == 0
+    assert np.isnan(lowest(dataclasses.replace(motion, joints=np.full(joints.shape, np.nan))))
+
+
+def test_who_stands_on_ankles_stands_on_the_floor(scene):
+    level = moved(scene, [0, 0, -lowest(scene.people[0])])
+    joints = level.people[0].joints.copy()
+    joints[:, skeleton("h36m-23").index(*CONTACT_JOINTS)] = np.nan
+    bare = dataclasses.replace(level, people=[dataclasses.replace(level.people[0], joints=joints)])
+    assert abs(lowest(bare.people[0])) < 0.03
+    assert "stays" not in told(bare)
+
+
+@pytest.mark.parametrize("zero", [-0.7, 0.5])
+def test_heights_are_measured_from_the_floor_not_from_a_rigs_zero(scene, zero):
+    placement = {"up": "feet", "rig_floor_m": zero}
+    level = moved(scene, [0, 0, zero - lowest(scene.people[0])])
+    assert "floor" not in told(level, placement)
+    assert "person 1 is up to 0.40 m below the floor" in told(moved(level, [0, 0, -0.4]), placement)
+    assert "person 1 stays 0.10 m above the floor" in told(moved(level, [0, 0, 0.1]), placement)

@@ -82,7 +82,7 @@ def test_fewer_views_and_more_noise_are_less_sure(scene):
         [p["position_uncertainty_mm"] for p in measured(s).quality["people"]] for s in (scene, four, two)
     )
     assert max(sure) < 2 < min(less) and all(b > 1.3 * a for a, b in zip(less, least, strict=True))
-    assert f"person 1 to about {less[0]:.0f} mm (4 views), of person 2" in summary(measured(four))
+    assert f"person 1 to about {less[0]:.0f} mm (4 views), on person 2" in summary(measured(four))
     joints = measured(two).quality["people"][0]["position_uncertainty_mm_per_joint"]
     assert np.mean(list(joints.values())) == pytest.approx(least[0], rel=0.1)
     alone = measured(without(without(without(four, 0), 1), 2))
