@@ -28,9 +28,13 @@ def run(
         list[str] | None, typer.Argument(help="Files, folders or globs; none: what is new in outputs/.")
     ] = None,
     detector: Annotated[str, typer.Option(help="Finds people and their keypoints.")] = "blazepose",
+    model: Annotated[str | None, typer.Option(help="Which of the detector's models: docs/detectors.md.")] = None,
+    detector_weights: Annotated[Path | None, typer.Option(help="The detector's weights, in place of its own.")] = None,
+    device: Annotated[str, typer.Option(help="Of the detector: auto, cpu or cuda.")] = "auto",
     keypoints: Annotated[
-        Path | None, typer.Option(help="Folder of OpenPose's JSON files, for --detector openpose.")
+        Path | None, typer.Option(help="File or folder of 2D keypoints, for a detector that reads them.")
     ] = None,
+    tracker: Annotated[str, typer.Option(help="Follows people from frame to frame: docs/trackers.md.")] = "offline",
     lifter: Annotated[
         str, typer.Option(help="2D to 3D: videopose3d, rie, pstmo, pstmo-fast, motionbert, or blazepose.")
     ] = "videopose3d",
@@ -59,7 +63,8 @@ def run(
     from pipeline.options import Options
 
     options = Options(
-        out=out, detector=detector, keypoints=keypoints, lifter=lifter, weights=weights, person=person,
+        out=out, detector=detector, model=model, detector_weights=detector_weights, device=device,
+        keypoints=keypoints, tracker=tracker, lifter=lifter, weights=weights, person=person,
         height_m=height, fov_deg=fov, focal_px=focal, cutoff_hz=cutoff,
         formats=tuple(f.strip() for f in formats.split(",") if f.strip()), overwrite=overwrite, strict=strict,
         cameras=cameras, sync=sync, moving=moving, name=name,

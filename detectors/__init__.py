@@ -1,8 +1,20 @@
 """Image to people with 2D keypoints. One class a detector, found by name, imported when it is chosen.
 
-A detector has `name`, `skeleton`, `weights` (names of cards), `device` (what it really runs on) and
-`detect(clip, progress=None) -> list[Detections]`, one per frame. Its options are its constructor's parameters.
+A detector class has
+    name        as in the table
+    packages    distributions that it needs beside the base install, and `install`, the line that installs them
+    uses(...)   class method: names of weight cards (str) and files of the user's (Path) that its choices lead to
+and is made with its choices: the parameters of its constructor, of which the command line gives those that it has
+(`keypoints`, `model`, `detector_weights`, `device`). What is made has
+    skeleton    name in pipeline.skeletons (of a detector that reads files: of the last clip)
+    device      what it really runs on
+    detect(clip, progress=None) -> list[Detections], one per frame of the clip
+Those in `FROM_FILES` run no network but read `keypoints`; their `digest(clip)` tells what they would read. Detectors
+that work person by person also have `poses(frames, boxes) -> list[Detections]`: the pose in each of the boxes.
 """
 
-DETECTORS = {"blazepose": "detectors.blazepose:BlazePose", "openpose": "detectors.openpose:OpenPose"}
-FROM_FILES = ("openpose",)  # made as `...(keypoints=...)`; `digest(clip)` tells what they would read
+DETECTORS = {
+    "blazepose": "detectors.blazepose:BlazePose",
+    "openpose": "detectors.openpose:OpenPose",
+}
+FROM_FILES = ("openpose",)

@@ -38,7 +38,12 @@ class BlazePose:
 
     name = "blazepose"
     skeleton = "blazepose-33"
-    weights = ("blazepose-detection", "blazepose-landmark-full")
+    packages = ()
+
+    @classmethod
+    def uses(cls) -> tuple[str, ...]:
+        """Names of the cards of its weights."""
+        return "blazepose-detection", "blazepose-landmark-full"
 
     def __init__(self, threads: int = 0) -> None:
         self._networks = Networks(threads or min(_cores(), 8))

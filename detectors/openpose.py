@@ -46,7 +46,7 @@ class OpenPose:
 
     name = "openpose"
     skeleton = "body-25"
-    weights = ()
+    packages = ()
     device = "files of OpenPose"
 
     def __init__(self, keypoints: Path, layout: str | None = None) -> None:
@@ -55,6 +55,11 @@ class OpenPose:
             raise UsageError(f"OpenPose has no layout {layout!r}", f"known: {', '.join(known)}")
         self._path, self._layout = Path(keypoints), layout
         self._clip: Path | None = None  # the one whose files `keypoints` itself holds
+
+    @classmethod
+    def uses(cls, **choices: Any) -> tuple[str, ...]:
+        """No weights."""
+        return ()
 
     def digest(self, clip: Path) -> str:
         """A hash of the names and contents of the clip's files.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
-from importlib import import_module
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UsageError
+from pipeline.errors import MissingError, UsageError
 
 
 def choose(kind: str, name: str, table: Mapping[str, str]) -> Any:
@@ -38,6 +39,25 @@ def variants(kind: str) -> Mapping[str, str]:
 def chosen_class(kind: str, name: str) -> Any:
     """The class of a detector, tracker or lifter. Raises UsageError for an unknown name."""
     return choose(kind, name, variants(kind))
+
+
+def require(kind: str, chosen: Any) -> None:
+    """Raise MissingError when packages are not installed that a detector or tracker needs beside the base install."""
+    for package in chosen.packages:
+        try:
+            metadata.version(package)
+        except metadata.PackageNotFoundError as error:
+            text = f"the {kind} {chosen.name} needs {package}, which is not installed"
+            raise MissingError(text, hint=chosen.install) from error
+
+
+def versions(packages: Sequence[str]) -> dict[str, str | None]:
+    """Of installed distributions; None: not installed under that name, as where another build takes its place."""
+    found: dict[str, str | None] = dict.fromkeys(packages)
+    for package in packages:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
 
 
 def lifter_class(name: str, weights: Path | None) -> Any:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline import cache as stages
 from pipeline.cache import code_version, key
-from pipeline.choices import chosen_class
+from pipeline.choices import chosen_class, versions
 from pipeline.ledger import Arrays, Ledger
 from pipeline.memory import give_back
 from pipeline.results import Camera, Detections, Motion3D, Track2D
 
 if TYPE_CHECKING:
     from pipeline.clip import Clip
+    from pipeline.options import Options
     from pipeline.runner import Runner
 
 log = logging.getLogger("videopose")
@@ -41,7 +43,7 @@ class ClipStages:
         o = self.options
         detect_key = key(
             self.digest,
-            version("detector", o.detector, chosen_class("detector", o.detector).weights),
+            detector_version(o),
             code_version(*CLIP, *PLAIN),
             *(() if o.keypoints is None else (self.runner.detector.digest(self.path),)),
         )
@@ -102,16 +104,30 @@ class ClipStages:
 
         info = self.clip.info
         self.runner.progress("track", 0, len(found))
+        tracker = self.runner.tracker
+        needs = {"frames": self.clip.frames} if "frames" in tracker.needs else {}
+        if "poses" in tracker.needs:
+            needs["poses"] = getattr(self.runner.detector, "poses", None)
         with self.ledger.timed("track"):
-            tracks = self.runner.tracker.track(found, info.times, (info.width, info.height))
+            tracks = tracker.track(found, info.times, (info.width, info.height), **needs)
             return stages.pack_people([complete(track, info.times) for track in tracks])
 
     def _save(self, stage: str, stage_key: str, arrays: dict[str, Any], *timed: str) -> Arrays:
         return self.ledger.save(stage, stage_key, arrays, *timed, info=self.clip.info)
 
 
-def version(kind: str, name: str, weights: tuple[str, ...]) -> list[str]:
-    """Name, code and carded weights of a detector or lifter."""
+def version(kind: str, name: str, weights: Sequence[str | Path]) -> list[str]:
+    """Name, code and weights (of cards, or files) of a detector or lifter."""
     from checkpoints.card import card
+    from checkpoints.store import sha256
 
-    return [name, code_version(f"{kind}s"), *(card(weight).sha256 for weight in weights)]
+    digests = (sha256(of) if isinstance(of, Path) else card(of).sha256 for of in weights)
+    return [name, code_version(f"{kind}s"), *digests]
+
+
+def detector_version(options: Options) -> list[Any]:
+    """What decides what the detector finds in a picture."""
+    chosen = chosen_class("detector", options.detector)
+    choices = options.detector_choices
+    given = {name: value for name, value in choices.items() if name in ("model", "device")}
+    return [version("detector", options.detector, chosen.uses(**choices)), given, versions(chosen.packages)]

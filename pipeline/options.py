@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
-from pipeline.choices import check, variants
+from pipeline.choices import check, chosen_class, variants
 from pipeline.errors import UsageError
 from pipeline.sources import RESULTS
 
@@ -16,6 +18,8 @@ PEOPLE = ("all", "largest", "longest")
 SYNC = ("auto", "none")
 MOVING = ("auto", "all", "none")
 OF_VIEWS = ("cameras", "sync", "moving", "name")
+OF_DETECTOR = ("keypoints", "model", "detector_weights", "device")
+DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,10 @@ class Options:
 
     out: Path = Path("outputs")
     detector: str = "blazepose"
-    keypoints: Path | None = None  # a folder of JSON files, or of folders, for a detector that reads its people
+    model: str | None = None  # which of the detector's models; None: its own choice
+    detector_weights: Path | None = None  # of the detector: a file in the place of its own
+    device: str = "auto"  # of the detector: auto, cpu or cuda
+    keypoints: Path | None = None  # a file or folder, or a folder of these, for a detector that reads its people
     tracker: str = "offline"
     lifter: str = "videopose3d"
     weights: Path | None = None  # of the lifter: a file in the place of its own
@@ -47,11 +54,7 @@ class Options:
             raise UsageError(f"unknown format {unknown[0]!r}", f"known: {', '.join(FORMATS)}")
         for kind in ("detector", "tracker", "lifter"):
             check(kind, getattr(self, kind), variants(kind))
-        from_files = import_module("detectors").FROM_FILES
-        if self.detector in from_files and self.keypoints is None:
-            raise UsageError(f"--detector {self.detector} reads keypoints from files", hint="--keypoints FOLDER")
-        if self.detector not in from_files and self.keypoints is not None:
-            raise UsageError(f"--detector {self.detector} finds keypoints itself", hint=f"--detector {from_files[0]}")
+        self._check_detector()
         if self.person not in PEOPLE and not re.fullmatch("[1-9][0-9]{0,8}", self.person):
             raise UsageError(f"unknown choice of person {self.person!r}", hint=f"{', '.join(PEOPLE)} or a number")
         for option, known in (("sync", SYNC), ("moving", MOVING)):
@@ -67,6 +70,26 @@ class Options:
         _within("--fov", self.fov_deg, 5, 170, "degrees")
         _within("--focal", self.focal_px, 1, 1e6, "pixels")
         _within("--cutoff", self.cutoff_hz, 0, 1000, "Hz")
+
+    @property
+    def detector_choices(self) -> dict[str, Any]:
+        """What of the options the detector is made with."""
+        given = {name: getattr(self, name) for name in OF_DETECTOR}
+        return {name: value for name, value in given.items() if value != getattr(Options, name)}
+
+    def _check_detector(self) -> None:
+        from_files = import_module("detectors").FROM_FILES
+        if self.detector in from_files and self.keypoints is None:
+            raise UsageError(f"--detector {self.detector} reads keypoints from files", hint="--keypoints PATH")
+        if self.detector not in from_files and self.keypoints is not None:
+            raise UsageError(f"--detector {self.detector} finds keypoints itself", hint=f"--detector {from_files[0]}")
+        if self.device not in DEVICES:
+            raise UsageError(f"--device {self.device}", f"known: {', '.join(DEVICES)}")
+        if choices := self.detector_choices:
+            has = signature(chosen_class("detector", self.detector)).parameters
+            for name in choices:
+                if name not in has:
+                    raise UsageError(f"--detector {self.detector} has no --{name.replace('_', '-')}")
 
 
 def of_one_clip(options: Options) -> None:

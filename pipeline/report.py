@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import json
 import math
 import platform
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import VERSION
-from pipeline.choices import chosen_class
+from pipeline.choices import chosen_class, versions
 from pipeline.files import atomic
 from pipeline.measures import jitter, lowest, mean, median, reprojection_errors, rounded
 from pipeline.options import Options
@@ -34,26 +33,23 @@ def provenance(options: Options, given: dict[str, Any] | None = None) -> dict[st
         given: what is known of the file that the options name for the lifter, if they name one.
     """
     from checkpoints.card import card
+    from checkpoints.store import sha256
 
-    names = [*chosen_class("detector", options.detector).weights]
+    detector = chosen_class("detector", options.detector)
+    uses = detector.uses(**options.detector_choices)
+    files = {str(path): {"sha256": sha256(path)} for path in uses if isinstance(path, Path)}
+    names = [name for name in uses if isinstance(name, str)]
     if options.weights is None:
         names += chosen_class("lifter", options.lifter).weights
     return {
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(options).items()},
         "version": VERSION,
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": versions((*PACKAGES, *detector.packages)),
         "weights": {name: {"sha256": card(name).sha256, "licence": card(name).licence} for name in dict.fromkeys(names)}
+        | files
         | ({options.weights.name: given} if options.weights else {}),
     }
-
-
-def _version(package: str) -> str | None:
-    """None: not installed under that name, as where another build of OpenCV takes its place."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def quality(scene: Scene) -> dict[str, Any]:

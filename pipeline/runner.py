@@ -21,7 +21,7 @@ import cv2
 from pipeline import cache as stages
 from pipeline import sources
 from pipeline.cache import code_version, key
-from pipeline.choices import chosen_class, lifter_class
+from pipeline.choices import chosen_class, lifter_class, require
 from pipeline.clip_stages import ClipStages
 from pipeline.errors import InputError, InternalError, NobodyError, OutputError, UsageError, VideoposeError
 from pipeline.files import remove_leftovers
@@ -45,10 +45,7 @@ def run(source: str | Path, progress: Progress | None = None, **options: Any) ->
     Raises:
         VideoposeError: with a message for the user, when the clip cannot be read, weights are missing and so on.
     """
-    for name in ("out", "weights", "keypoints", "cameras"):
-        if options.get(name) is not None:
-            options[name] = Path(options[name])
-    return Runner(Options(**options), progress).run(Path(source))
+    return Runner(_options(options), progress).run(Path(source))
 
 
 def run_views(sources: Sequence[str | Path], progress: Progress | None = None, **options: Any) -> Scene:
@@ -57,10 +54,7 @@ def run_views(sources: Sequence[str | Path], progress: Progress | None = None, *
     Raises:
         VideoposeError: as `run`.
     """
-    for name in ("out", "weights", "keypoints", "cameras"):
-        if options.get(name) is not None:
-            options[name] = Path(options[name])
-    return Runner(Options(**options), progress).run_views([Path(source) for source in sources])
+    return Runner(_options(options), progress).run_views([Path(source) for source in sources])
 
 
 class Runner:
@@ -75,9 +69,7 @@ class Runner:
 
     @cached_property
     def detector(self) -> Any:
-        keypoints = self.options.keypoints
-        made = chosen_class("detector", self.options.detector)
-        return made() if keypoints is None else made(keypoints=keypoints)
+        return chosen_class("detector", self.options.detector)(**self.options.detector_choices)
 
     @cached_property
     def tracker(self) -> Any:
@@ -101,9 +93,14 @@ class Runner:
         from checkpoints.store import find
 
         if not self._prepared:
-            own = () if self.options.weights else chosen_class("lifter", self.options.lifter).weights
-            for weight in (*chosen_class("detector", self.options.detector).weights, *own):
-                find(weight)
+            o = self.options
+            own = () if o.weights else chosen_class("lifter", o.lifter).weights
+            detector = chosen_class("detector", o.detector)
+            require("detector", detector)
+            require("tracker", chosen_class("tracker", o.tracker))
+            for weight in (*detector.uses(**o.detector_choices), *own):
+                if isinstance(weight, str):
+                    find(weight)
             if not own:
                 _ = self.lifter  # opens the file, or tells that it wants one
             self._prepared = True
@@ -147,6 +144,14 @@ class Runner:
                 return views_run.run()
             finally:
                 sources.release(views_run.home)
+
+
+def _options(given: dict[str, Any]) -> Options:
+    """Paths may be given as text."""
+    for name in ("out", "weights", "keypoints", "detector_weights", "cameras"):
+        if given.get(name) is not None:
+            given[name] = Path(given[name])
+    return Options(**given)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import whole_body
+
 Array = NDArray[np.floating]
 
 
@@ -84,6 +86,11 @@ _PANOPTIC15 = (
     "L.ankle<L.knee R.shoulder<neck R.elbow<R.shoulder R.wrist<R.elbow R.hip<mid_hip R.knee<R.hip R.ankle<R.knee"
 )
 
+_HALPE = (
+    " head_top<neck neck<pelvis pelvis L.big_toe<L.heel R.big_toe<R.heel L.small_toe<L.heel R.small_toe<R.heel "
+    "L.heel<L.ankle R.heel<R.ankle"
+)
+_HALPE_SIGMAS = " .026 .026 .066 .079 .079 .079 .079 .079 .079"
 SKELETONS: dict[str, Skeleton] = {
     s.name: s
     for s in (
@@ -106,9 +113,18 @@ SKELETONS: dict[str, Skeleton] = {
         ),
         _skeleton(
             "halpe-26",
-            _COCO + " head_top<neck neck<pelvis pelvis L.big_toe<L.heel R.big_toe<R.heel L.small_toe<L.heel "
-            "R.small_toe<R.heel L.heel<L.ankle R.heel<R.ankle",
-            _COCO_SIGMAS + " .026 .026 .066 .079 .079 .079 .079 .079 .079",
+            _COCO + _HALPE,
+            _COCO_SIGMAS + _HALPE_SIGMAS,
+        ),
+        _skeleton(
+            "halpe-136",
+            _COCO + _HALPE + whole_body.face() + whole_body.hands(),
+            _COCO_SIGMAS + _HALPE_SIGMAS + whole_body.SMALL,
+        ),
+        _skeleton(
+            "coco-133",
+            _COCO + whole_body.FEET + whole_body.face() + whole_body.hands(),
+            _COCO_SIGMAS + " .068 .066 .066 .092 .094 .094" + whole_body.SMALL,
         ),
         _skeleton(
             "body-25",
@@ -345,8 +361,9 @@ def to_lift(points: Array, source: str) -> Array:
         if name in names:
             return points[..., names.index(name), :]
         side = name.partition("_")[0]
-        if name == f"{side}_hand" and f"{side}_pinky" in names:
-            return points[..., skeleton(source).index(f"{side}_pinky", f"{side}_index"), :].mean(axis=-2)
+        for end in ("", "1"):  # BlazePose's knuckles, or those of a whole hand
+            if name == f"{side}_hand" and f"{side}_pinky{end}" in names:
+                return points[..., skeleton(source).index(f"{side}_pinky{end}", f"{side}_index{end}"), :].mean(axis=-2)
         if name == f"{side}_toe" and f"{side}_big_toe" in names:
             return points[..., names.index(f"{side}_big_toe"), :]
         return missing

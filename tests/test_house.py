@@ -12,6 +12,7 @@ STAGES = ("detectors", "trackers", "lifters", "motion", "visualize", "exporters"
 PLAIN = {
     "pipeline.results",
     "pipeline.skeletons",
+    "pipeline.whole_body",
     "pipeline.errors",
     "pipeline.files",
     "pipeline.ahead",

@@ -16,6 +16,7 @@ from pipeline.skeletons import (
     skeleton,
     to_coco,
     to_h36m,
+    to_lift,
 )
 
 PUBLISHED = numbers("conversions")
@@ -147,3 +148,16 @@ def test_too_few_joints_are_told(source):
     if source == "panoptic-15":
         with pytest.raises(ValueError, match="has no"):
             to_h36m(scored(source), source)
+
+
+@pytest.mark.parametrize(("name", "first"), [("coco-133", 23), ("halpe-136", 26)])
+def test_faces_and_hands_are_mirrored_as_300w_and_coco_number_them(name, first):
+    body = skeleton(name)
+    other = {0: 16, 8: 8, 17: 26, 30: 30, 31: 35, 36: 45, 39: 42, 40: 47, 48: 54, 51: 51, 60: 64, 66: 66, 67: 65}
+    assert {n: body.mirror[first + n] - first for n in other} == other
+    left, right = first + 68, first + 89
+    assert body.mirror[left : left + 21] == tuple(range(right, right + 21))
+    assert body.joints[left + 4 : left + 6] == ("left_thumb4", "left_index1")
+    points = np.arange(len(body) * 2.0).reshape(len(body), 2)
+    hand = to_lift(points, name)[skeleton("lift-26").index("left_hand")[0]]
+    assert np.allclose(hand, (points[left + 5] + points[left + 17]) / 2)

@@ -1,6 +1,12 @@
 """Per-frame people to one 2D track per person. One class a tracker, found by name, imported when it is chosen.
 
-A tracker has `name` and `track(detections, times, size) -> list[Track2D]`.
+A tracker class has
+    name       as in the table
+    packages   distributions that it needs beside the base install, and `install`, the line that installs them
+    needs      of "frames" and "poses": what `track` is given beside the detections
+    track(detections, times, size, frames=..., poses=...) -> list[Track2D]
+`frames` is called as `frames(start, stop)` and yields (H,W,3) uint8 BGR; `poses(frames, boxes) -> list[Detections]`
+is the detector's own look into boxes, None where it has none.
 """
 
 TRACKERS = {"offline": "trackers.offline:OfflineTracker"}

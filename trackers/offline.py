@@ -37,6 +37,8 @@ class OfflineTracker:
     """
 
     name = "offline"
+    packages = ()
+    needs = ()
 
     def __init__(self, max_gap_s: float = 2.5, min_duration_s: float = 0.3, min_score: float = 0.25) -> None:
         self.max_gap_s, self.min_duration_s, self.min_score = max_gap_s, min_duration_s, min_score
