@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import whole_body
+from pipeline.whole_body import FEET, SMALL, face_and_hands
 
 Array = NDArray[np.floating]
 
@@ -118,13 +118,13 @@ SKELETONS: dict[str, Skeleton] = {
         ),
         _skeleton(
             "halpe-136",
-            _COCO + _HALPE + whole_body.face() + whole_body.hands(),
-            _COCO_SIGMAS + _HALPE_SIGMAS + whole_body.SMALL,
+            _COCO + _HALPE + face_and_hands(),
+            _COCO_SIGMAS + _HALPE_SIGMAS + SMALL,
         ),
         _skeleton(
             "coco-133",
-            _COCO + whole_body.FEET + whole_body.face() + whole_body.hands(),
-            _COCO_SIGMAS + " .068 .066 .066 .092 .094 .094" + whole_body.SMALL,
+            _COCO + FEET + face_and_hands(),
+            _COCO_SIGMAS + " .068 .066 .066 .092 .094 .094" + SMALL,
         ),
         _skeleton(
             "body-25",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 FEET = " L.big_toe<L.heel L.small_toe<L.heel L.heel<L.ankle R.big_toe<R.heel R.small_toe<R.heel R.heel<R.ankle"
 SMALL = " .02" * 68 + " .03" * 42  # of faces and hands, about COCO-WholeBody's means
 
@@ -23,9 +25,14 @@ _MIRROR = (*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30
            *range(64, 59, -1), 67, 66, 65)  # fmt: skip
 
 
-def face() -> str:
+def face_and_hands() -> str:
+    """The joints of a whole body that follow those of body and feet."""
+    return _face() + _hand("L") + _hand("R")
+
+
+def _face() -> str:
     """The 68 points as joints; the two of a pair share the number of the right one."""
-    parents = {child: parent for chain in _CHAINS for parent, child in zip(chain, chain[1:], strict=False)}
+    parents = {child: parent for chain in _CHAINS for parent, child in pairwise(chain)}
     names = [_point(i, i in parents) for i in range(68)]
     words = []
     for i, name in enumerate(names):
@@ -44,12 +51,10 @@ def _mirrored(number: int | None) -> int | None:
     return None if number is None else _MIRROR[number]
 
 
-def hands() -> str:
-    """21 points of the left hand, then of the right one: its root and four of each finger, from the knuckle on."""
-    words = []
-    for side in "LR":
-        words.append(f"{side}.hand_root<{side}.wrist")
-        for finger in ("thumb", "index", "middle", "ring", "pinky"):
-            parents = [f"{side}.hand_root", *(f"{side}.{finger}{n}" for n in (1, 2, 3))]
-            words += [f"{side}.{finger}{n}<{parent}" for n, parent in enumerate(parents, 1)]
+def _hand(side: str) -> str:
+    """21 points: the root, and four of each finger, from the knuckle on."""
+    words = [f"{side}.hand_root<{side}.wrist"]
+    for finger in ("thumb", "index", "middle", "ring", "pinky"):
+        parents = [f"{side}.hand_root", *(f"{side}.{finger}{n}" for n in (1, 2, 3))]
+        words += [f"{side}.{finger}{n}<{parent}" for n, parent in enumerate(parents, 1)]
     return " " + " ".join(words)
