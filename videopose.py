@@ -39,7 +39,7 @@ def run(
         str, typer.Option(help="2D to 3D: videopose3d, rie, pstmo, pstmo-fast, motionbert, or blazepose.")
     ] = "videopose3d",
     weights: Annotated[Path | None, typer.Option(help="The lifter's weights, as its authors released them.")] = None,
-    person: Annotated[str, typer.Option(help="all, largest, longest or an id.")] = "all",
+    person: Annotated[str, typer.Option(help="all, largest, longest, central, complete, first, or an id.")] = "all",
     height: Annotated[float | None, typer.Option(help="Body height in metres; sets the scale.")] = None,
     fov: Annotated[float | None, typer.Option(help="Field of view across the longer side, in degrees.")] = None,
     focal: Annotated[float | None, typer.Option(help="Focal length in pixels.")] = None,

@@ -192,7 +192,8 @@ class _ClipRun:
         from trackers.select import select
 
         everyone, track_key = self.stages.tracks()
-        tracks = select(everyone, self.options.person)
+        info = self.clip.info
+        tracks = select(everyone, self.options.person, (info.width, info.height))
         if not tracks and self.options.strict:
             text = f"nobody was found in {len(self.clip.info.times)} frames of {self.path}"
             raise NobodyError(text, hint="a clip in which people are larger, or another --detector")
