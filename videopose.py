@@ -236,6 +236,7 @@ def calibrate(
     floor: Annotated[int | None, typer.Option(min=0, help="Frame in which the board lies on the floor.")] = None,
     step: Annotated[int | None, typer.Option(min=1, help="Every how many frames; default: at most 400.")] = None,
     fisheye: Annotated[bool, typer.Option("--fisheye", help="The lenses are fisheyes.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Cameras from a board that they filmed together: lenses, places, scale."""
     from pipeline.command import calibrate_command
@@ -244,6 +245,7 @@ def calibrate(
         calibrate_command(
             videos, board, out=out, cameras=cameras, intrinsics_from=intrinsics_from,
             intrinsics_board=intrinsics_board, timestamps=timestamps, floor=floor, step=step, fisheye=fisheye,
+            quiet=quiet,
         )
     )  # fmt: skip
 
