@@ -192,6 +192,7 @@ def test_a_replaced_file_with_another_tag_comes_from_the_start(server, cards, kn
 
     write_card(cards, https(server.serves("file", answer)), **({} if known else {"sha256": ""}))
     assert store.find("small", cards).read_bytes() == PAYLOAD
+    assert [span for _, span in server.asked] == [None, "bytes=15000-", *([] if honest else [None])]
 
 
 def test_a_part_of_a_file_that_nobody_knows_is_not_gone_on_with_blindly(server, cards):
@@ -277,17 +278,37 @@ def test_a_server_that_is_not_there(cards):
         store.find("small", cards)
 
 
-def test_length_and_hash_unknown_is_refused(server, cards):
-    def endless(request):
+def of_no_length(payload):
+    def answer(request):
         request.send_response(200)
         request.end_headers()
-        request.wfile.write(PAYLOAD)
+        request.wfile.write(payload)
 
-    write_card(cards, https(server.serves("file", endless)), bytes=0, sha256="")
+    return answer
+
+
+def test_length_and_hash_unknown_is_refused(server, cards):
+    write_card(cards, https(server.serves("file", of_no_length(PAYLOAD))), bytes=0, sha256="")
     with pytest.raises(MissingError, match="nobody could tell whether it is whole"):
         store.find("small", cards)
     write_card(cards, https(server.url("file")))
     assert store.find("small", cards).read_bytes() == PAYLOAD
+
+
+def test_a_stream_without_an_end_is_left_off(server, cards):
+    sent = []
+
+    def endless(request):
+        request.send_response(200)
+        request.end_headers()
+        while len(sent) < 1000:
+            request.wfile.write(PAYLOAD)
+            sent.append(len(PAYLOAD))
+
+    write_card(cards, https(server.serves("file", endless)))
+    with pytest.raises(MissingError, match=f"more than the {len(PAYLOAD)} bytes came"):
+        store.find("small", cards)
+    assert list(store.folder().iterdir()) == [] and len(sent) < 1000
 
 
 def test_more_than_is_allowed_is_not_taken(server, cards, monkeypatch):
