@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from checkpoints.commands import app as checkpoints
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=False,
@@ -18,6 +20,7 @@ app = typer.Typer(
     epilog="A first argument that is no command means `run`. Results lie in outputs/<clip>/. "
     "Options of a run: run --help. --debug, with any command, shows an error's traceback.",
 )
+app.add_typer(checkpoints, name="checkpoints")
 Out = Annotated[Path, typer.Option("--out", help="Folder for results.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
 
@@ -275,6 +278,7 @@ def _names(text: str | None) -> tuple[str, ...] | None:
 
 def _with_default_command(arguments: list[str]) -> list[str]:
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    commands |= {group.name for group in app.registered_groups if group.name}
     if arguments[:1] and (arguments[0] in commands or arguments[0] in ("--help", "-h")):
         return ["--help", *arguments[1:]] if arguments[0] == "-h" else arguments
     _check_command(arguments[:1], commands)

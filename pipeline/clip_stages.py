@@ -118,10 +118,9 @@ class ClipStages:
 
 def version(kind: str, name: str, weights: Sequence[str | Path]) -> list[str]:
     """Name, code and weights (of cards, or files) of a detector or lifter."""
-    from checkpoints.card import card
-    from checkpoints.store import sha256
+    from checkpoints.store import digest, sha256
 
-    digests = (sha256(of) if isinstance(of, Path) else card(of).sha256 for of in weights)
+    digests = (sha256(of) if isinstance(of, Path) else digest(of) for of in weights)
     return [name, code_version(f"{kind}s"), *digests]
 
 
