@@ -13,7 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detectors.onnx_network import Network, Outputs, told
+from detectors.onnx_network import Network, told
+from detectors.onnx_runtimes import Outputs
 from detectors.suppression import suppress_boxes
 from pipeline.errors import InputError
 from pipeline.results import Array

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from detectors.looking import detections, look_through
-from detectors.onnx_network import Network, Outputs, told
+from detectors.onnx_network import Network, told
+from detectors.onnx_runtimes import Outputs
 from detectors.person_boxes import letterbox, shrinkage
 from detectors.rtmpose import cards, existing, found, named
 from detectors.suppression import suppress_boxes

@@ -15,7 +15,8 @@ import numpy as np
 from detectors import simcc
 from detectors.key_frames import boxes_of
 from detectors.looking import batches, detections
-from detectors.onnx_network import Network, Outputs, told
+from detectors.onnx_network import Network, told
+from detectors.onnx_runtimes import Outputs, output_names
 from detectors.person_boxes import Boxes, PersonBoxes
 from detectors.suppression import suppress_poses
 from pipeline.errors import InputError, MissingError, UsageError
@@ -103,6 +104,7 @@ class RTMPose:
             boxes = boxes_of(self._boxes.look, frames, here, step, last)
             last = boxes[-1]
             people += [self._distinct(found) for found in self._poses(frames, boxes)]
+            del frames  # before the next ones are read
             if progress is not None:
                 progress(len(people))
         return people
@@ -195,7 +197,7 @@ def pair(folder: Path) -> tuple[Path, Path]:
 
     core, files = openvino.Core(), sorted(folder.glob("*.onnx"))
     try:
-        heads = [{name for output in core.read_model(file).outputs for name in output.names} for file in files]
+        heads = [output_names(core.read_model(file)) for file in files]
     except RuntimeError as error:
         raise InputError(f"cannot read the networks in {folder}", str(error).strip().splitlines()[-1]) from error
     order = sorted(zip(("simcc_x" not in names for names in heads), files, strict=True))

@@ -196,20 +196,3 @@ def rtmo(path, size=(640, 640), scores=(0.9, 0.8, 0.7), joints=17):
     g("Gather", g("Concat", *people, axis=1), kept, axis=1, out="keypoints")
     outputs = {"dets": [1, "count", 5], "keypoints": [1, "count", joints, 3]}
     return g.save(path, {"input": [1, 3, size[1], size[0]]}, outputs)
-
-
-def stack(path, size=(192, 256), joints=17, widths=(24, 48, 96, 96, 192, 192, 384, 384), seed=0, batch="batch"):
-    """A pose network of random numbers: convolutions that halve the picture five times, and SimCC heads."""
-    g, random, layer, channels = Graph(), np.random.default_rng(seed), "input", 3
-    for index, width in enumerate(widths):
-        weights = random.standard_normal((width, channels, 3, 3)) * np.sqrt(2 / (9 * channels))
-        step = 2 if index in (0, 1, 2, 4, 6) else 1
-        layer = g("Conv", layer, weights.astype(np.float32), strides=[step] * 2, pads=[1] * 4, kernel_shape=[3, 3])
-        layer, channels = g("Relu", layer), width
-    last = (random.standard_normal((joints, channels, 1, 1)) / channels).astype(np.float32)
-    flat = g("Reshape", g("Conv", layer, last), _i(0, joints, -1))
-    for name, side in zip(("simcc_x", "simcc_y"), size, strict=True):
-        weights = random.standard_normal((size[0] * size[1] // 1024, 2 * side)) / 8
-        g("MatMul", flat, weights.astype(np.float32), out=name)
-    heads = {"simcc_x": [batch, joints, 2 * size[0]], "simcc_y": [batch, joints, 2 * size[1]]}
-    return g.save(path, {"input": [batch, 3, size[1], size[0]]}, heads)

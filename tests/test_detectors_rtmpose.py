@@ -6,10 +6,11 @@ import numpy as np
 import onnx_networks as networks
 import pytest
 
+from checkpoints.card import card, names
 from detectors import simcc
 from detectors.key_frames import boxes_of
 from detectors.person_boxes import Boxes
-from detectors.rtmpose import MODELS, RTMPose
+from detectors.rtmpose import MODELS, SKELETONS, RTMPose
 from pipeline.errors import InputError, MissingError, UsageError
 
 SIZE = np.array([192, 256])
@@ -55,7 +56,7 @@ def lattice(box, seed=0, joints=26):
 
 
 def person(frame, who, box, seed=0):
-    """Draw one with joints on the lattice of the box's crop; where they are, NaN where the picture does not hold them."""
+    """Draw one with joints on the lattice of the box's crop; where they are, NaN where that is not in the picture."""
     joints, unit = lattice(box, seed)
     radius = max(3.0, 4.5 * unit)
     size = np.array(frame.shape[1::-1])
@@ -213,7 +214,7 @@ def people(*boxes):
     return Boxes(np.array(boxes, float).reshape(-1, 4), np.linspace(0.9, 0.5, len(boxes)))
 
 
-def followed(truth, step, before=None):
+def followed(truth, step, before=None, times=None):
     """Boxes of frames that are told apart by their number, and which of them were looked at."""
     looked = []
 
@@ -222,12 +223,15 @@ def followed(truth, step, before=None):
         return [truth[int(frame[0, 0, 0])] for frame in frames]
 
     frames = [np.full((1, 1, 3), number, np.uint8) for number in range(len(truth))]
-    return boxes_of(look, frames, np.arange(-1, len(truth)) / 30, step, before), looked
+    times = np.arange(-1, len(truth)) / 30 if times is None else times
+    return boxes_of(look, frames, times, step, before), looked
 
 
-def test_boxes_between_key_frames_are_interpolated_in_time():
-    truth = [people((10 + n, 0, 50 + n, 90), (200, n, 240, 90 + n)) for n in range(13)]
-    found, looked = followed(truth, 6)
+@pytest.mark.parametrize("even", [True, False])
+def test_boxes_between_key_frames_are_interpolated_in_time(even):
+    times = np.arange(-1, 13) / 30 + (0 if even else np.random.default_rng(0).uniform(0, 0.03, 14))
+    truth = [people((10 + 30 * t, 0, 50 + 30 * t, 90), (200, 30 * t, 240, 90 + 30 * t)) for t in times[1:]]
+    found, looked = followed(truth, 6, times=times)
     assert sorted(looked) == [0, 5, 11, 12]
     for some, real in zip(found, truth, strict=True):
         np.testing.assert_allclose(some.boxes, real.boxes, atol=1e-9)
@@ -278,6 +282,14 @@ def test_models_are_cards_of_the_store():
     assert RTMPose.uses(model="lightweight") == ("rtmpose-s-17", "yolox-tiny-person")
     assert RTMPose.uses(model="performance-133") == ("rtmw-x-133", "yolox-x-person")
     assert RTMPose.uses(model="balanced-133", device="cpu")[0] == "rtmw-l-133" and len(MODELS) == 9
+
+
+@pytest.mark.skipif("rtmpose-m-26" not in names(), reason="the store's cards of these models are not here yet")
+@pytest.mark.parametrize("model", MODELS)
+def test_cards_name_the_skeleton_that_the_model_gives(model):
+    pose, boxes = (card(name) for name in MODELS[model])
+    joints = int(pose.name.rpartition("-")[2])
+    assert pose.details["output_skeleton"] == SKELETONS[joints] and boxes.format == pose.format == "onnx"
 
 
 def test_files_take_the_place_of_models(folder):
