@@ -7,6 +7,7 @@ from their ONNX exports, with our own batching and decoding.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ class RTMPose:
 
     def _poses(self, frames: Sequence[Array], people: Sequence[Boxes]) -> list[Detections]:
         """Crops of all people of all frames go through the network together, `batch` at a time."""
-        everyone = np.concatenate([some.boxes for some in people])
+        everyone = np.concatenate([np.zeros((0, 4)), *(some.boxes for some in people)])
         centres, extents = simcc.regions(everyone, self._pose.size)
         usable = np.isfinite(everyone).all(axis=1) & (extents > 1e-3).all(axis=1)
         joints = len(self._sigmas)
@@ -143,15 +144,18 @@ class RTMPose:
         return simcc.decode(*_heads(outputs, self._pose.size, self._pose.path), self._pose.size)
 
     def _distinct(self, found: Detections) -> Detections:
+        """Without doubles, and without boxes in which no joint is seen."""
         kept = suppress_poses(found.keypoints, found.scores, found.boxes, self._sigmas, self._alike)
+        kept = kept[(found.scores[kept] > 0).any(axis=1)]
         rows = (getattr(found, name)[kept] for name in ("keypoints", "scores", "boxes", "box_scores"))
         return detections(self.skeleton, *rows)
 
 
 def cards(detector: str, models: dict[str, Any], model: str) -> Any:
-    """What the table has for a model. Raises UsageError."""
+    """What the table has for a model. Raises UsageError that suggests the nearest."""
     if model not in models:
-        raise UsageError(f"--detector {detector} has no --model {model}", f"known: {', '.join(models)}")
+        near = [*get_close_matches(model, models, n=1, cutoff=0.4), ""][0]
+        raise UsageError(f"--detector {detector} has no --model {model}", f"known: {', '.join(models)}", near)
     return models[model]
 
 

@@ -127,6 +127,7 @@ def test_a_box_without_extent_or_number_is_nobody_seen(detector):
     boxes = np.array([[10, 10, 10, 10], [np.nan, 0, 50, 50], [60, 60, 20, 20], [0, 0, np.inf, 9]])
     found = detector.poses([frame], [boxes])[0]
     assert len(found) == 4 and np.isnan(found.keypoints).all() and (found.scores == 0).all()
+    assert detector.poses([], []) == [] and len(detector.poses([frame], [np.zeros((0, 4))])[0]) == 0
 
 
 @pytest.mark.parametrize("channels", ["rgb", "bgr"])
@@ -205,6 +206,13 @@ def test_one_person_in_two_boxes_is_one(detector, monkeypatch):
     assert len(found) == 2
     np.testing.assert_allclose(found.boxes[1], boxes[2])
     assert len(detector.poses([frame], [boxes])[0]) == 3  # who asks for boxes gets all of them
+
+
+def test_a_box_without_any_joint_is_nobody(detector):
+    frame = np.zeros((300, 520, 3), np.uint8)
+    person(frame, 0, (60, 40, 180, 260))
+    networks.draw(frame, 1, (330, 40, 450, 260))
+    assert len(detector._boxes.look([frame])[0]) == 2 and len(detector.detect(film([frame]))[0]) == 1
 
 
 # The frames between key frames.
@@ -298,9 +306,10 @@ def test_files_take_the_place_of_models(folder):
     assert RTMPose.uses(detector_weights=folder) == (pose, boxes)
 
 
-def test_an_unknown_model_lists_the_known():
-    with pytest.raises(UsageError, match="balanced-26"):
+def test_an_unknown_model_gets_the_nearest():
+    with pytest.raises(UsageError, match="balanced-26") as caught:
         RTMPose.uses(model="balancd")
+    assert caught.value.hint == "balanced"
 
 
 def test_a_file_that_is_not_there():
