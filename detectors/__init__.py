@@ -16,5 +16,7 @@ that work person by person also have `poses(frames, boxes) -> list[Detections]`:
 DETECTORS = {
     "blazepose": "detectors.blazepose:BlazePose",
     "openpose": "detectors.openpose:OpenPose",
+    "rtmpose": "detectors.rtmpose:RTMPose",
+    "rtmo": "detectors.rtmo:RTMO",
 }
 FROM_FILES = ("openpose",)
