@@ -13,6 +13,8 @@ NAMES = [
     ("tracker", "botsort"),
     ("tracker", "ocsort"),
     ("tracker", "given"),
+    ("tracker", "poseflow"),
+    ("tracker", "lighttrack"),
     ("lifter", "videopose3d"),
     ("lifter", "blazepose"),
 ]

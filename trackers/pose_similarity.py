@@ -9,6 +9,7 @@ joints were seen. Weights: `training/pose_similarity.py`.
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,9 +52,10 @@ def normalised(points: Array) -> Array:
     its longer side, and 1; three zeros where not seen.
     """
     seen = np.isfinite(points).all(-1, keepdims=True)
-    low, high = np.where(seen, points, np.inf).min(1), np.where(seen, points, -np.inf).max(1)
     some = seen.any(1)
-    middle, side = np.where(some, (low + high) / 2, 0), np.where(some, high - low, 1).max(-1, keepdims=True)
+    low = np.where(some, np.where(seen, points, np.inf).min(1), 0)
+    high = np.where(some, np.where(seen, points, -np.inf).max(1), 0)
+    middle, side = (low + high) / 2, (high - low).max(-1, keepdims=True)
     place = np.where(seen, (points - middle[:, None]) / np.maximum(side, 1e-6)[:, None], 0)
     return np.concatenate([place, seen], axis=-1).astype(np.float32)
 
@@ -81,7 +83,7 @@ class PoseSimilarity:
         for layer in range(LAYERS):
             gathered = np.einsum("kvu,puc->pvkc", self.arrays[f"graph{layer}"], x, optimize=True)
             weights = self.arrays[f"weight{layer}"]
-            out = gathered.reshape(*x.shape[:2], -1) @ weights.reshape(-1, weights.shape[-1])
+            out = gathered.reshape(*x.shape[:2], weights[..., 0].size) @ weights.reshape(-1, weights.shape[-1])
             out = out + self.arrays[f"bias{layer}"] + (x if x.shape[-1] == out.shape[-1] else 0)
             x = np.maximum(out, 0)
         seen = graphs[..., 2].sum(1) >= LEAST
@@ -106,6 +108,6 @@ def load(path: Path | None = None) -> PoseSimilarity:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name].astype(np.float32) for name in file.files}
         PoseSimilarity(arrays).embed(np.zeros((1, len(JOINTS), 3), np.float32))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise MissingError(f"{path} holds no pose similarity", str(error), "train pose-similarity writes it") from error
     return PoseSimilarity(arrays)

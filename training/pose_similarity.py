@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,7 +53,7 @@ class Options:
 
 def small(options: Options) -> Options:
     """The same in seconds, to see that it learns."""
-    return replace(options, acted=0.0, features=16, embedding=16, batch=8, steps=60, warmup=5)
+    return replace(options, acted=0.0, features=32, embedding=16, batch=16, steps=250, warmup=20, learning_rate=1e-2)
 
 
 class GraphConvolution(nn.Module):
@@ -97,7 +99,7 @@ def train(options: Options, run: Run) -> Path:
     mocap = load_mocap(options.data)
     if options.acted:
         mocap = joined(mocap, procedural(mocap.fps, run.seed), options.acted)
-    fabric = start(run, [STAGE])
+    fabric, begun = start(run, [STAGE]), commit()
     torch.manual_seed(run.seed)
     network = Network(options.features, options.embedding)
     mocap = mocap.to(fabric.device)
@@ -120,7 +122,8 @@ def train(options: Options, run: Run) -> Path:
         network.load_state_dict(torch.load(done, weights_only=True)["model_pos"])
         generator = Generator().manual_seed(run.seed + 1)
         pairs = PosePairs(mocap.to(torch.device("cpu")), options.later_s, generator).pairs(1024)
-        publish(network.cpu().eval(), *pairs, weights, options, run)
+        told = asdict(options) | {"seed": run.seed, "precision": run.precision, "commit": begun}
+        publish(network.cpu().eval(), *pairs, weights, told)
     fabric.barrier()
     return weights
 
@@ -163,17 +166,20 @@ def folded(network: Network) -> dict[str, np.ndarray]:
     return {name: array.contiguous().numpy() for name, array in arrays.items()}
 
 
-def publish(network: Network, first: Tensor, second: Tensor, path: Path, options: Options, run: Run) -> None:
-    """Scale the embeddings, and write the weights and their card. Raises OutputError."""
+def publish(network: Network, first: Tensor, second: Tensor, path: Path, told: Mapping[str, Any]) -> None:
+    """Scale the embeddings by pairs, and write the weights and their card. Raises OutputError.
+
+    Args:
+        told: what it takes to do the run again: its options, and the program's commit when it began.
+    """
     with torch.no_grad():
         network.head.weight *= SAME_PERSON / equal_error(*distances(network, first, second))
     with atomic(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **folded(network))
     data = path.read_bytes()
-    told = asdict(options) | {"seed": run.seed, "precision": run.precision, "commit": commit()}
     lines = [f"{key} = {json.dumps(value)}" for key, value in told.items() if key != "data" and value is not None]
-    text = CARD.format(name=WEIGHTS, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), later_s=options.later_s,
-                       trained_on=trained_on(options.acted), training="\n".join(lines))  # fmt: skip
+    text = CARD.format(name=WEIGHTS, bytes=len(data), sha256=hashlib.sha256(data).hexdigest(), later_s=told["later_s"],
+                       trained_on=trained_on(told["acted"]), training="\n".join(lines))  # fmt: skip
     with atomic(path.parent / "cards" / f"{WEIGHTS}.toml") as temporary:
         temporary.write_text(text, encoding="utf-8")
 
