@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 from crossings import SIZE, crossing, nobody, only, standing, switches
 
+from checkpoints.card import card
+from pipeline.clip_stages import version
+from pipeline.options import Options
+from pipeline.report import provenance
 from pipeline.results import Detections
 from trackers.boxes import around_joints, overlap
 from trackers.lighttrack import LightTrack
@@ -164,3 +168,11 @@ def test_what_it_needs_is_asked_for():
     with pytest.raises(ValueError, match="2 poses in 1 boxes"):
         run(frames, lambda given, boxes: [standing([(200, 180), (300, 180)])])
     assert LightTrack.needs == ("frames", "poses")
+
+
+def test_its_weights_are_told_and_count_in_the_key_of_its_tracks():
+    told = provenance(Options(tracker="lighttrack"))["weights"]
+    of = card("pose-similarity")
+    assert told["pose-similarity"] == {"sha256": of.sha256, "licence": "Apache-2.0"}
+    assert "pose-similarity" not in provenance(Options())["weights"]
+    assert of.sha256 in version("tracker", "lighttrack", LightTrack.weights)

@@ -83,12 +83,12 @@ def test_numpy_computes_what_pytorch_learnt(tmp_path):
 
 def test_a_run_learns_and_leaves_weights_and_their_card(recorded, tmp_path):
     options = small(Options(recorded))
-    path = train(options, Run(tmp_path / "a", "cpu", log_every=10))
+    path = train(replace(options, steps=120), Run(tmp_path / "a", "cpu", log_every=10))
     first, last = (float(losses(tmp_path / "a", "similarity")[k][1]) for k in (0, -1))
     assert last < 0.8 * first
     of = card("pose-similarity", tmp_path / "a" / "cards")
     assert of.sha256 == sha256(path) and of.bytes == path.stat().st_size
-    assert of.details["training"]["steps"] == options.steps and of.details["acknowledgement"]
+    assert of.details["training"]["steps"] == 120 and of.details["acknowledgement"]
     unseen = pairs(load_mocap(recorded, test=True), seed=5)
     same, different = distances(lambda x: torch.from_numpy(load(path).embed(x.numpy())), *unseen)
     same, different = same[same.isfinite()].numpy(), different[different.isfinite()].numpy()
