@@ -39,6 +39,7 @@ def provenance(options: Options, given: dict[str, Any] | None = None) -> dict[st
     uses = detector.uses(**options.detector_choices)
     files = {str(path): {"sha256": sha256(path)} for path in uses if isinstance(path, Path)}
     names = [name for name in uses if isinstance(name, str)]
+    names += getattr(chosen_class("tracker", options.tracker), "weights", ())
     if options.weights is None:
         names += chosen_class("lifter", options.lifter).weights
     return {

@@ -95,10 +95,10 @@ class Runner:
         if not self._prepared:
             o = self.options
             own = () if o.weights else chosen_class("lifter", o.lifter).weights
-            detector = chosen_class("detector", o.detector)
+            detector, tracker = chosen_class("detector", o.detector), chosen_class("tracker", o.tracker)
             require("detector", detector)
-            require("tracker", chosen_class("tracker", o.tracker))
-            for weight in (*detector.uses(**o.detector_choices), *own):
+            require("tracker", tracker)
+            for weight in (*detector.uses(**o.detector_choices), *getattr(tracker, "weights", ()), *own):
                 if isinstance(weight, str):
                     find(weight)
             if not own:

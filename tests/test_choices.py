@@ -11,6 +11,12 @@ NAMES = [
     ("detector", "rtmpose"),
     ("detector", "rtmo"),
     ("tracker", "offline"),
+    ("tracker", "bytetrack"),
+    ("tracker", "botsort"),
+    ("tracker", "ocsort"),
+    ("tracker", "given"),
+    ("tracker", "poseflow"),
+    ("tracker", "lighttrack"),
     ("lifter", "videopose3d"),
     ("lifter", "blazepose"),
 ]
