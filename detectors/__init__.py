@@ -16,5 +16,9 @@ that work person by person also have `poses(frames, boxes) -> list[Detections]`:
 DETECTORS = {
     "blazepose": "detectors.blazepose:BlazePose",
     "openpose": "detectors.openpose:OpenPose",
+    "alphapose": "detectors.alphapose:AlphaPose",
+    "halpe": "detectors.alphapose:Halpe",
+    "coco": "detectors.alphapose:Coco",
+    "npz": "detectors.npz:Npz",
 }
-FROM_FILES = ("openpose",)
+FROM_FILES = ("openpose", "alphapose", "halpe", "coco", "npz")

@@ -8,6 +8,7 @@ from pipeline.errors import UsageError
 NAMES = [
     ("detector", "blazepose"),
     ("detector", "openpose"),
+    *(("detector", name) for name in ("alphapose", "halpe", "coco", "npz")),
     ("tracker", "offline"),
     ("lifter", "videopose3d"),
     ("lifter", "blazepose"),
