@@ -14,7 +14,7 @@ from detectors.files import FileDetector
 from detectors.json_files import load_json, numbers
 from detectors.plausible import check_numbers
 from detectors.records import Entry, entries
-from detectors.sightings import Sightings, of_people
+from detectors.sightings import Sightings, of_people, short
 from pipeline.errors import InputError
 from pipeline.results import Array
 
@@ -131,4 +131,4 @@ def _check_doubles(seen: Sightings, file: Path, hint: str) -> None:
     least = np.minimum.reduceat(counts, once) if len(counts) else counts
     if (least > 1).any():
         name = seen.frames[int(frames[np.argmax(least > 1)])]
-        raise InputError(f"cannot use {file}", f"everybody of frame {name[:40]} is there {least.max()} times", hint)
+        raise InputError(f"cannot use {file}", f"everybody of frame {short(name)} is there {least.max()} times", hint)

@@ -61,7 +61,7 @@ class FileDetector:
             InputError: files that are missing, or of another clip: also where a cache keeps `detect` from being asked.
         """
         digest = hashlib.sha256(str(self._model).encode())
-        for file in self.files(self._place(Path(clip))):
+        for file in self.files(self.place(Path(clip))):
             digest.update(f"{file.name} ".encode())
             digest.update(content(file))
         return digest.hexdigest()
@@ -73,7 +73,7 @@ class FileDetector:
             InputError: files that are missing, damaged, or of another clip.
         """
         info = clip.info
-        place = self._place(Path(info.path))
+        place = self.place(Path(info.path))
         seen = self.read(place)
         enough = (seen.joints[..., 2] > 0).sum(axis=-1) >= np.where(seen.ids >= 0, 1, self.least)
         seen = seen.only(enough)
@@ -100,8 +100,8 @@ class FileDetector:
             raise InputError(f"cannot read keypoints from {place}", why, self.hint)
         return found
 
-    def _place(self, clip: Path) -> Path:
-        """Where the clip's files are. Raises InputError."""
+    def place(self, clip: Path) -> Path:
+        """The file or folder of a clip. Raises InputError."""
         name = clip.name if clip.is_dir() else clip.stem
         place, of_one = self.place_of(self._path, name)
         if of_one:

@@ -32,7 +32,7 @@ def check_told(seen: Sightings, info: ClipInfo, where: Path) -> None:
     """Raise InputError when files themselves tell that they are of another video."""
     frames, count = len(seen.frames), len(info.times)
     if seen.every_frame and not count - LOST_AT_THE_END <= frames <= count:
-        text = f"it has {frames} frames and the clip {count}: which of them are missing is not known"
+        text = f"the clip has {count} frames and they have {frames}: which are missing is not known"
         hint = "as many frames, NaN where nobody is seen"
         raise InputError(f"the keypoints in {where} are of another clip", text, hint)
     if seen.size not in (None, (info.width, info.height)):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from detectors.sightings import short
 from pipeline.errors import InputError
 
 
@@ -44,18 +45,19 @@ def entries(data: Any, file: Path, hint: str) -> tuple[list[str], list[Entry], S
 
 def _listed(people: list[Any], pictures: dict[str, str], file: Path, hint: str) -> tuple[list[str], list[Entry]]:
     """People who each name their frame: a picture's name (AlphaPose) or number (COCO)."""
-    frames = {name: index for index, name in enumerate(dict.fromkeys(pictures.values()))}
-    found = []
+    frames, places, found = list(pictures.values()), {id: index for index, id in enumerate(pictures)}, []
     for person in people:
         if not isinstance(person, dict) or "keypoints" not in person:
             _wrong(file, "people without `keypoints`", hint)
         name = _name(person.get("image_id"), file, hint)
-        if pictures and name not in pictures:
-            _wrong(file, f"a person of picture {name[:40]}, which is not among its images", hint)
-        index = frames.setdefault(pictures.get(name, name), len(frames))
+        if name not in places and pictures:
+            _wrong(file, f"a person of picture {short(name)}, which is not among its images", hint)
+        if name not in places:
+            places[name] = len(frames)
+            frames.append(name)
         box, id = person.get("box", person.get("bbox")), person.get("idx", person.get("track_id"))
-        found.append(Entry(index, person["keypoints"], box, person.get("score"), id))
-    return list(frames), found
+        found.append(Entry(places[name], person["keypoints"], box, person.get("score"), id))
+    return frames, found
 
 
 def _pictures(images: Any, file: Path, hint: str) -> dict[str, str]:
@@ -68,7 +70,7 @@ def _pictures(images: Any, file: Path, hint: str) -> dict[str, str]:
     for image in images:
         id = _name(image.get("id"), file, hint)
         if id in names:
-            _wrong(file, f"picture {id[:40]} twice", hint)
+            _wrong(file, f"picture {short(id)} twice", hint)
         names[id] = str(image.get("file_name", id))
     return names
 

@@ -103,6 +103,11 @@ def stem(name: str) -> str:
     return re.sub(r"(\.[A-Za-z]+[0-9]?)?$", "", name, count=1).removesuffix("_keypoints")
 
 
+def short(name: str) -> str:
+    """A name from a file as a message may quote it: one line, not too long."""
+    return " ".join(name.encode("utf-8", "replace").decode().split())[:60]
+
+
 def number(name: str) -> int:
     """The last number in a name, its ending aside; 0 where there is none."""
     numbers = re.findall(r"[0-9]+", stem(name))
@@ -122,7 +127,7 @@ def frame_indices(names: Sequence[str], info: ClipInfo, where: Path) -> Array:
     first: dict[int, str] = {}
     for name, index in zip(names, found, strict=True):
         if index in first:
-            text = f"{first[index]} and {name} in {where} are of the same frame {index}"
+            text = f"{short(first[index])} and {short(name)} in {where} are of the same frame {index}"
             raise InputError(text, "the last number in a name is the frame's", "one clip's files in a folder")
         first[index] = name
     count, last = len(info.times), max(found)
