@@ -125,10 +125,12 @@ def _id(entry: Entry, file: Path, hint: str) -> int:
 
 def _check_doubles(seen: Sightings, file: Path, hint: str) -> None:
     """Raise InputError where everybody of a frame is there twice, to the last digit."""
+    if not len(seen):
+        return
     rows = np.concatenate([seen.at[:, None], seen.joints.reshape(len(seen), -1)], axis=1)
     kinds, counts = np.unique(rows, axis=0, return_counts=True)
     frames, once = np.unique(kinds[:, 0], return_index=True)
-    least = np.minimum.reduceat(counts, once) if len(counts) else counts
+    least = np.minimum.reduceat(counts, once)
     if (least > 1).any():
         name = seen.frames[int(frames[np.argmax(least > 1)])]
         raise InputError(f"cannot use {file}", f"everybody of frame {short(name)} is there {least.max()} times", hint)

@@ -63,14 +63,14 @@ def as_detections(seen: Sightings, name: str, info: ClipInfo, where: Path) -> li
         InputError: frames that the clip does not have, or one twice.
     """
     frame = frame_indices(seen.frames, info, where)[seen.at] if seen.frames else seen.at
+    scores = unit(seen.joints[..., 2]).astype(np.float32)
     order = np.argsort(frame, kind="stable")
-    rows, ids = seen.joints[order], unique_ids(seen.ids, frame)[order]
-    known = rows[..., 2] > 0
-    points = np.where(known[..., None], rows[..., :2], np.nan).astype(np.float32)
-    scores = unit(rows[..., 2])
+    order = order[(scores[order] > 0).any(axis=1)]  # one of hardly any certainty has none as float32
+    scores, rows, ids = scores[order], seen.joints[order], unique_ids(seen.ids, frame)[order]
+    points = np.where(scores[..., None] > 0, rows[..., :2], np.nan).astype(np.float32)
     around = np.concatenate([np.nanmin(points, axis=1), np.nanmax(points, axis=1)], axis=1) if len(rows) else points
     boxes = np.where(np.isfinite(seen.boxes[order]).all(1, keepdims=True), seen.boxes[order], around.reshape(-1, 4))
-    sure = unit(seen.sure[order])
+    sure = unit(seen.sure)[order]
     ends = np.searchsorted(frame[order], np.arange(len(info.times) + 1))
     return [
         detections(name, points[a:b], scores[a:b], boxes[a:b], sure[a:b], ids[a:b] if (ids >= 0).any() else None)

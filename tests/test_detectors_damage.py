@@ -82,6 +82,13 @@ def test_what_is_wrong_is_told(tmp_path, name):
     assert max(len(line) for line in str(error).splitlines()) < 300 and len(str(error).splitlines()) <= 3
 
 
+def test_a_score_too_small_for_float32_is_none(tmp_path):
+    rows = [at(3, 1e-300, 2), at(slice(None), 1e-300, 2)]
+    found = AlphaPose(save(tmp_path / "a.json", [entry(row, "0.jpg") for row in rows])).detect(clip())
+    check_valid(found, 4)
+    assert len(found[0]) == 1 and np.isnan(found[0].keypoints[0, 3]).all()
+
+
 def test_what_is_only_unusual_is_read(tmp_path):
     data = [GOOD[1], GOOD[0], entry(ROW + 1, "3.jpg", score=None, box=None), entry(at(0, -5.0), "1.jpg")]
     found = AlphaPose(save(tmp_path / "a.json", data)).detect(clip())
@@ -106,6 +113,15 @@ def test_keypoints_without_a_detector_that_reads_them(path, likely, tmp_path):
     with pytest.raises(UsageError) as caught:
         Options(keypoints=tmp_path / path)
     assert caught.value.hint == f"--detector {likely}" and "halpe, coco" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    "data", [{"annotations": [], "images": [{"id": 0}]}, {"0.jpg": {"bodies": []}}, [entry(ROW * 0, "0.jpg")]]
+)
+def test_nobody_in_a_frame_is_no_damage(tmp_path, data):
+    found = AlphaPose(save(tmp_path / "a.json", data)).detect(clip())
+    check_valid(found, 4)
+    assert [len(d) for d in found] == [0, 0, 0, 0]
 
 
 # ---- any JSON -------------------------------------------------------------------------------------------------------
