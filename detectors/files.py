@@ -147,9 +147,10 @@ class FileDetector:
     @classmethod
     def _inside(cls, folder: Path) -> Path | None:
         """What a folder of one clip holds of it: what the program calls so, or a file for each frame."""
-        if (folder / cls.own).exists():
-            return folder / cls.own
-        return folder if cls.per_frame and folder.is_dir() and any(folder.glob(f"*{cls.ending}")) else None
+        for place in (folder / cls.own, folder):
+            if any(place.glob(f"*{cls.ending}")) if cls.per_frame else place.is_file():
+                return place
+        return None
 
     @classmethod
     def _within(cls, place: Path) -> Path:

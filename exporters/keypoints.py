@@ -78,7 +78,7 @@ def by_frame(view: OneView, target: Callable[[str], Sequence[str]]) -> Iterator[
             rows = ordered(track.keypoints[part], track.scores[part], track.skeleton, target(track.skeleton))
             boxes = _boxes(track.boxes[part], rows)
             seen = (rows[..., 2] > 0).any(axis=1)
-            values = exact(rows[seen]).reshape(seen.sum(), -1).tolist()
+            values = exact(rows[seen]).reshape(seen.sum(), 3 * rows.shape[1]).tolist()
             for frame, joints, box in zip(track.frames[part][seen].tolist(), values, boxes[seen].tolist(), strict=True):
                 people[frame - start].append(Person(track.id, track.skeleton, joints, box))
         yield from people
