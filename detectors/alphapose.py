@@ -59,7 +59,7 @@ class AlphaPose(FileDetector):
         """(N,J,3). Raises InputError."""
         if not found:
             return self.no_one()
-        counts = sorted({len(e.keypoints) if isinstance(e.keypoints, list) else 0 for e in found})
+        counts = sorted({len(e.keypoints) if isinstance(e.keypoints, (list, np.ndarray)) else 0 for e in found})
         if len(counts) > 1:
             text = f"people with {' and '.join(map(str, counts))} numbers"
             raise InputError(f"cannot use {file}", text, "one run of one model alone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.results import Array
+
+LONG = 20  # numbers in a list
 
 
 def content(file: Path) -> bytes:
@@ -29,12 +32,21 @@ def load_json(file: Path, hint: str) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
+    """A JSON object; its long lists of numbers as arrays, which take a quarter of the memory."""
+    made = {name: _compact(value) for name, value in pairs}
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"{ascii(twice)[:60]} is there twice")
     return made
+
+
+def _compact(value: Any) -> Any:
+    if type(value) is list and len(value) >= LONG and type(value[0]) in (int, float):
+        with suppress(ValueError, TypeError, OverflowError):
+            array = np.array(value)
+            return array if array.dtype.kind in "iuf" and array.ndim == 1 else value
+    return value
 
 
 def numbers(values: Any, file: Path, hint: str, what: str = "keypoints") -> Array:

@@ -269,7 +269,8 @@ def test_files_and_folders_called_like_the_clips(tmp_path, kind, own, ending):
 
 def test_a_run_that_wrote_them_can_be_named(tmp_path):
     (tmp_path / "cam01" / "openpose").mkdir(parents=True)
-    (tmp_path / "cam01" / "report.json").touch()
+    for name in ("report.json", "openpose/cam01_000000000000_keypoints.json"):
+        (tmp_path / "cam01" / name).touch()
     assert OpenPose.place_of(tmp_path, "cam01") == (tmp_path / "cam01" / "openpose", False)
     assert OpenPose.place_of(tmp_path / "cam01", "cam01") == (tmp_path / "cam01" / "openpose", True)
 
