@@ -15,6 +15,8 @@ that work person by person also have `poses(frames, boxes) -> list[Detections]`:
 
 DETECTORS = {
     "blazepose": "detectors.blazepose:BlazePose",
+    "mediapipe": "detectors.mediapipe:MediaPipe",
+    "mmpose": "detectors.mmpose:MMPose",
     "openpose": "detectors.openpose:OpenPose",
 }
 FROM_FILES = ("openpose",)

@@ -7,6 +7,8 @@ from pipeline.errors import UsageError
 
 NAMES = [
     ("detector", "blazepose"),
+    ("detector", "mediapipe"),
+    ("detector", "mmpose"),
     ("detector", "openpose"),
     ("tracker", "offline"),
     ("lifter", "videopose3d"),
