@@ -12,7 +12,7 @@ from detectors import DETECTORS
 from pipeline.choices import chosen_class
 
 ROOT = Path(__file__).parent.parent
-OPTIONAL = set("torch torchvision ultralytics mmpose mmengine mmcv mmcv-lite mediapipe onnxruntime".split())
+OPTIONAL = {"torch", "torchvision", "ultralytics", "mmpose", "mmengine", "mmcv", "mmcv-lite", "mediapipe"}
 
 
 def asked(lines):
