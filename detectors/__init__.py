@@ -18,5 +18,7 @@ DETECTORS = {
     "mediapipe": "detectors.mediapipe:MediaPipe",
     "mmpose": "detectors.mmpose:MMPose",
     "openpose": "detectors.openpose:OpenPose",
+    "rtmpose": "detectors.rtmpose:RTMPose",
+    "rtmo": "detectors.rtmo:RTMO",
 }
 FROM_FILES = ("openpose",)

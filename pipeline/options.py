@@ -14,7 +14,7 @@ from pipeline.errors import UsageError
 from pipeline.sources import RESULTS
 
 FORMATS = tuple(RESULTS)
-PEOPLE = ("all", "largest", "longest")
+PEOPLE = ("all", "largest", "longest", "central", "complete", "first")  # trackers/select.py
 SYNC = ("auto", "none")
 MOVING = ("auto", "all", "none")
 OF_VIEWS = ("cameras", "sync", "moving", "name")
@@ -35,7 +35,7 @@ class Options:
     tracker: str = "offline"
     lifter: str = "videopose3d"
     weights: Path | None = None  # of the lifter: a file in the place of its own
-    person: str = "all"  # all, largest, longest or an id
+    person: str = "all"  # one of `PEOPLE`, or an id
     height_m: float | None = None  # standing height of the first person; None: a population mean
     fov_deg: float | None = None  # field of view across the longer side
     focal_px: float | None = None

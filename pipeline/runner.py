@@ -95,10 +95,10 @@ class Runner:
         if not self._prepared:
             o = self.options
             own = () if o.weights else chosen_class("lifter", o.lifter).weights
-            detector = chosen_class("detector", o.detector)
+            detector, tracker = chosen_class("detector", o.detector), chosen_class("tracker", o.tracker)
             require("detector", detector)
-            require("tracker", chosen_class("tracker", o.tracker))
-            for weight in (*detector.uses(**o.detector_choices), *own):
+            require("tracker", tracker)
+            for weight in (*detector.uses(**o.detector_choices), *getattr(tracker, "weights", ()), *own):
                 if isinstance(weight, str):
                     find(weight)
             if not own:
@@ -192,7 +192,8 @@ class _ClipRun:
         from trackers.select import select
 
         everyone, track_key = self.stages.tracks()
-        tracks = select(everyone, self.options.person)
+        info = self.clip.info
+        tracks = select(everyone, self.options.person, (info.width, info.height))
         if not tracks and self.options.strict:
             text = f"nobody was found in {len(self.clip.info.times)} frames of {self.path}"
             raise NobodyError(text, hint="a clip in which people are larger, or another --detector")

@@ -133,12 +133,17 @@ class ViewsRun:
         return replace(view.clip.info, warnings=view.ledger.warnings(view.clip.info))
 
     def _chosen(self, joined: Joined) -> list[int]:
-        """`--person`: who is seen by most views in most frames comes first, as `largest` and `longest` have it."""
+        """`--person`: who is seen by most views in most frames comes first, as `largest` and `longest` have it.
+
+        The other rules are asked of the first view.
+        """
         from trackers.select import select
 
         if self.options.person in ("largest", "longest"):
             return list(range(len(joined.motions)))[:1]
-        ids = [track.id for track in select(joined.tracks[0], self.options.person)]
+        info = self.views[0].clip.info
+        chosen = select(joined.tracks[0], self.options.person, (info.width, info.height))
+        ids = [track.id for track in chosen]
         return [i for i, motion in enumerate(joined.motions) if motion.id in ids]
 
     def _write_cameras(self, cameras: list[Camera]) -> list[str]:

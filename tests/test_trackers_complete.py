@@ -1,14 +1,12 @@
-"""Filling short gaps of a 2D track, suppressing wild keypoints, choosing people."""
+"""Filling short gaps of a 2D track, suppressing wild keypoints."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import UsageError
 from pipeline.results import Track2D
 from trackers.complete import complete
-from trackers.select import select
 
 TIMES = np.arange(90) / 30
 
@@ -83,17 +81,3 @@ def test_few_frames_and_unseen_people(count):
 def test_the_frames_of_the_clip_give_the_times():
     track = hide(smooth_track(TIMES[:20], first=50), slice(8, 11))
     assert np.isfinite(complete(track, TIMES).keypoints).all()
-
-
-def test_select():
-    tall, long = smooth_track(TIMES[:30], 1, 400.0), smooth_track(TIMES, 2, 200.0)
-    both = [tall, long]
-    assert select(both, "all") == both
-    assert select(both, "largest") == [tall]
-    assert select(both, "longest") == [long]
-    assert select(both, "2") == [long]
-    assert select([], "largest") == []
-    with pytest.raises(UsageError, match="no person 3"):
-        select(both, "3")
-    with pytest.raises(UsageError, match="unknown choice"):
-        select(both, "tallest")
