@@ -57,7 +57,7 @@ class MMPose:
         device: str = "auto",
         boxes: Boxes | None = None,
     ) -> None:
-        from detectors.torch_device import torch_device
+        from detectors.torch_parts import torch_device
 
         where = torch_device(device)
         network, finder, _ = _parts(model, detector_weights)

@@ -12,6 +12,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
+from detectors.torch_parts import check_torch_file, first_line
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ def load(path: Path) -> dict[str, Tensor]:
 def _read(path: Path) -> Any:
     import torch
 
+    check_torch_file(path, HINT)
+    beside = torch.serialization.safe_globals([(_Dropped, name) for name in BESIDE])
     try:
-        beside = torch.serialization.safe_globals([(_Dropped, name) for name in BESIDE])
         with beside, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -59,8 +61,7 @@ def _read(path: Path) -> Any:
         why = f"it asks for {asked[1]}, which is more than weights" if asked else "it is a pickle of more than weights"
         raise InputError(f"refused to open {path}", f"{why}; nothing was run", HINT) from error
     except Exception as error:  # a damaged file can fail in any way
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise InputError(f"cannot read {path}", f"no checkpoint, or not whole: {lines[0][:120]}", HINT) from error
+        raise InputError(f"cannot read {path}", f"damaged or not whole: {first_line(error)}", HINT) from error
 
 
 def _is_weight(name: Any, value: Any) -> bool:

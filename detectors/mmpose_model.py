@@ -14,6 +14,7 @@ from detectors.looking import batches
 from detectors.mmpose_file import load as read
 from detectors.mmpose_joints import match
 from detectors.mmpose_package import load, quiet
+from detectors.torch_parts import described, first_line
 from pipeline.errors import InputError, UsageError, VideoposeError
 from pipeline.results import Array
 
@@ -52,8 +53,6 @@ class Network:
     """
 
     def __init__(self, model: str, weights: Path, device: Any) -> None:
-        import torch
-
         apis = load()
         config = config_of(model)
         self._model = _built(apis, config, device)
@@ -63,8 +62,7 @@ class Network:
         self.joints = len(self._order)
         self._prepare = _pipeline(self._model.cfg)
         self._try(config)
-        card = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-        self.device = f"PyTorch {torch.__version__} {card}"
+        self.device = described(device)
 
     def look(self, crops: Iterable[tuple[Array, Array]]) -> tuple[Array, Array]:
         """The pose in each box, `CROPS` at a time.
@@ -108,7 +106,7 @@ class Network:
         try:
             points, _ = self._run([(np.full((64, 48, 3), 128, np.uint8), np.array([0, 0, 48, 64]))])
         except Exception as error:  # any part of a configuration can be wrong in any way
-            raise InputError(f"MMPose cannot run {config}", _line(error), "a top-down configuration") from error
+            raise InputError(f"MMPose cannot run {config}", _told(error), "a top-down configuration") from error
         if points.shape[1:] != (self.joints, 2):
             why = f"the network gives {points.shape[1]} joints, the data set has {self.joints}"
             raise InputError(f"cannot use {config}", why, "a configuration whose data set is the network's")
@@ -142,7 +140,7 @@ def _built(apis: Any, config: Path, device: Any) -> Any:
     except VideoposeError:
         raise
     except Exception as error:  # a configuration is a program, and MMPose's registries fail in many ways
-        raise InputError(f"MMPose cannot build {config}", _line(error), "a configuration for MMPose 1.x") from error
+        raise InputError(f"MMPose cannot build {config}", _told(error), "a configuration for MMPose 1.x") from error
     if type(model).__name__ != "TopdownPoseEstimator":
         why = f"it is a {type(model).__name__}, which does not find a pose in a box"
         raise InputError(f"cannot use {config}", why, "a configuration with a TopdownPoseEstimator")
@@ -169,6 +167,5 @@ def _fill(model: Any, state: dict[str, Any], weights: Path, config: Path) -> Non
     model.load_state_dict(state, strict=False)
 
 
-def _line(error: Exception) -> str:
-    lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:160]}"
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)}"

@@ -191,6 +191,14 @@ def test_a_wrong_choice_is_named(choices, error, word):
     assert word in str(caught.value)
 
 
+def test_weights_that_are_not_here_are_said_to_be_absent(monkeypatch, tmp_path):
+    monkeypatch.setenv("VIDEOPOSE_CHECKPOINTS", str(tmp_path))
+    monkeypatch.setenv("VIDEOPOSE_OFFLINE", "1")
+    with pytest.raises(MissingError, match=r"pose_landmarker_lite\.task") as caught:
+        MediaPipe("lite")
+    assert str(tmp_path) in caught.value.hint
+
+
 @pytest.mark.parametrize("damage", ["text", "empty", "cut", "another zip", "a bit", "no networks"])
 def test_a_file_that_is_no_task_is_named(tmp_path, damage):
     path = tmp_path / "own.task"

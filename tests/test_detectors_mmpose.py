@@ -5,6 +5,7 @@ What needs MMPose is skipped where it is not installed; `.ci/optional` runs all 
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from checkpoints.card import card
 from detectors import mmpose_package
 from detectors.mmpose import MMPose
 from detectors.mmpose_file import load
@@ -398,14 +400,29 @@ def test_named_models_are_built(made, tmp_path, name):
     assert np.isfinite(found.keypoints).all() and found.keypoints.shape[1] == len(skeleton(detector.skeleton))
 
 
-def test_every_name_has_its_configuration(made):
+@pytest.mark.parametrize("name", list(NAMED))
+def test_names_lead_to_the_weights_of_their_configurations(made, name):
+    """As MMPose's own index of its models has them."""
     made()
-    assert all(config_of(name).is_file() for name in NAMED)
+    config, of = config_of(name), card(NAMED[name][1])
+    index = "\n".join(file.read_text() for file in config.parent.glob("*.yml"))
+    told = re.search(rf"Name: {re.escape(config.stem)}\n(?:(?!- Config:).*\n)*?  Weights: (\S+)", index)
+    assert told[1] == of.sources[0]["url"] and told[1].endswith(f"/{of.file}")
 
 
 def test_what_a_missing_package_would_do_is_said_when_it_is_used():
     with pytest.raises(MissingError, match=r"mmdet\.utils\.reduce_mean"):
         mmpose_package._Absent("mmdet.utils").reduce_mean(1)
+
+
+def test_weights_that_are_not_here_are_said_to_be_absent(made, monkeypatch, tmp_path):
+    made()
+    monkeypatch.setenv("VIDEOPOSE_CHECKPOINTS", str(tmp_path))
+    monkeypatch.setenv("VIDEOPOSE_OFFLINE", "1")
+    for model, word in (("human+whole_image", "rtmpose-m"), ("human", "yolox-m-person")):
+        with pytest.raises(MissingError, match=word) as caught:
+            MMPose(model, device="cpu")
+        assert str(tmp_path) in caught.value.hint
 
 
 def test_what_takes_the_place_of_missing_packages_is_gone_after_the_import(made):
