@@ -47,7 +47,7 @@ def run(
     fov: Annotated[float | None, typer.Option(help="Field of view across the longer side, in degrees.")] = None,
     focal: Annotated[float | None, typer.Option(help="Focal length in pixels.")] = None,
     cutoff: Annotated[float, typer.Option(help="Smoothing cut-off in Hz; 0: none.")] = 6.0,
-    formats: Annotated[str, typer.Option(help="Of mp4,gif,npz,csv.")] = "mp4,npz,csv",
+    formats: Annotated[str, typer.Option(help="Of mp4,gif,npz,csv,alphapose,openpose,coco.")] = "mp4,npz,csv",
     out: Out = Path("outputs"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do finished stages again.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Nobody found is an error.")] = False,

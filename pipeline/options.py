@@ -20,6 +20,7 @@ MOVING = ("auto", "all", "none")
 OF_VIEWS = ("cameras", "sync", "moving", "name")
 OF_DETECTOR = ("keypoints", "model", "detector_weights", "device")
 DEVICES = ("auto", "cpu", "cuda")
+_LIKELY = {".npz": "npz", ".json": "alphapose"}  # whose file it is likely to be; a folder OpenPose's
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ class Options:
         if self.detector in from_files and self.keypoints is None:
             raise UsageError(f"--detector {self.detector} reads keypoints from files", hint="--keypoints PATH")
         if self.detector not in from_files and self.keypoints is not None:
-            raise UsageError(f"--detector {self.detector} finds keypoints itself", hint=f"--detector {from_files[0]}")
+            likely = _LIKELY.get(self.keypoints.suffix.lower(), "openpose")
+            why = f"those that read them are {', '.join(from_files)}"
+            raise UsageError(f"--detector {self.detector} finds keypoints itself", why, f"--detector {likely}")
         if self.device not in DEVICES:
             raise UsageError(f"--device {self.device}", f"known: {', '.join(DEVICES)}")
         if choices := self.detector_choices:

@@ -191,6 +191,7 @@ class _ClipRun:
     def run(self) -> Scene:
         from trackers.select import select
 
+        writing = Writing(self.runner, [self.clip], self.ledger)
         everyone, track_key = self.stages.tracks()
         info = self.clip.info
         tracks = select(everyone, self.options.person, (info.width, info.height))
@@ -199,7 +200,7 @@ class _ClipRun:
             raise NobodyError(text, hint="a clip in which people are larger, or another --detector")
         motions, camera, key_3d = self._motions(tracks, key(track_key, [track.id for track in tracks]))
         scene = self._scene([drawn(track) for track in tracks], motions, camera)
-        scene = Writing(self.runner, [self.clip], self.ledger).write(scene, key_3d)
+        scene = writing.write(scene, key_3d)
         for text in scene.provenance["warnings"]:
             log.warning("%s: %s", self.path, text)
         return scene

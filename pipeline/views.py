@@ -65,6 +65,7 @@ class ViewsRun:
         Raises:
             As `Runner.run_views`.
         """
+        writing = Writing(self.runner, self.clips, self.ledger)
         seen = [self._seen(number) for number in range(len(self.views))]
         self.tell(self.home.name, 1, 1)
         scene_key = key(*(one.key for one in seen), self._choices())
@@ -77,7 +78,7 @@ class ViewsRun:
         self._add_up()
         left_out = self._write_cameras([view.camera for view in scene.views])
         scene = replace(scene, provenance=scene.provenance | {"cameras_left_out": left_out})
-        scene = Writing(self.runner, self.clips, self.ledger).write(scene, key(scene_key, self.options.person))
+        scene = writing.write(scene, key(scene_key, self.options.person))
         if text := summary(scene):
             log.info("%s: %s", self.home.name, text)
         for text in scene.provenance["warnings"]:

@@ -9,6 +9,7 @@ from boxed import box, detections, frames_of, ids_of, walker
 
 from pipeline.errors import UsageError
 from trackers.botsort import BotSort
+from trackers.bytetrack import Seen
 from trackers.camera_motion import CameraMotion
 
 WIDTH, HEIGHT = 640, 360
@@ -87,15 +88,29 @@ def test_the_camera_s_motion_is_told(size, angle, zoom, shift):
 
 
 def test_somebody_who_fills_half_of_the_picture_is_not_the_camera():
-    start = np.array([[1, 0, -400.0], [0, 1, -200.0]])
-    still, camera = shown(start), CameraMotion()
+    """Their clothes have more corners than the pale wall behind them, and they walk."""
+    pale = shown(np.array([[1, 0, -400.0], [0, 1, -200.0]])) // 6
+    camera = CameraMotion()
     for k in range(4):
-        picture = still.copy()
-        patch = wall(seed=1)[100:400, 100 + 8 * k : 450 + 8 * k]
-        picture[30:330, 150:500] = patch
-        found = camera.step(picture, np.array([[150, 30, 500, 330]]))
+        picture = pale.copy()
+        picture[20:340, 100:540] = wall(seed=1)[100:420, 100 + 8 * k : 540 + 8 * k]
+        found = camera.step(picture, np.array([[100, 20, 540, 340]]))
         np.testing.assert_allclose(found, np.eye(2, 3), atol=0.5)
-        np.testing.assert_allclose(found[:, :2], np.eye(2), atol=0.002)
+
+
+def test_expectations_and_doubts_go_with_the_picture():
+    """A turn by 90 degrees and a zoom of 2: x and y, and width and height, change places, and grow."""
+    tracker = BotSort()
+    still = shown(np.array([[1, 0, -400.0], [0, 1, -200.0]]))
+    tracker.update(detections([box((300, 200), 150)], 0.9), 0.0, still)
+    (target,) = tracker._targets
+    tracker._expect(1.0, 1 / 30)
+    before, doubt = target.mean.copy(), target.covariance.copy()
+    tracker._camera.step = lambda frame, people: np.array([[0, -2.0, 700], [2, 0, 10]])
+    tracker._follow_camera(still, Seen(np.zeros((0, 4)), np.zeros(0)))
+    x, y, w, h = before[:4]
+    np.testing.assert_allclose(target.mean[:4], [700 - 2 * y, 10 + 2 * x, -2 * h, 2 * w])
+    np.testing.assert_allclose(np.diag(target.covariance), 4 * np.diag(doubt)[[1, 0, 3, 2, 5, 4, 7, 6]])
 
 
 def test_a_blank_wall_and_a_cut_count_as_still_and_are_told(caplog):
@@ -127,6 +142,16 @@ def test_looks_tell_who_turned_round():
     ids = {k: ids_of(BotSort(camera_motion=False, reidentify=k), bounce(looks)) for k in (True, False)}
     assert ids[True][0].tolist() == ids[True][-1].tolist() == [1, 2]
     assert ids[False][-1].tolist() == [2, 1]
+
+
+def test_looks_count_only_of_who_is_near_and_alike():
+    tracker = BotSort(camera_motion=False, reidentify=True)
+    tracker.update(detections([box((300, 300), 160)], 0.9, appearance=np.array([[1, 0]], np.float32)), 0.0)
+    near, far = box((310, 300), 160), box((350, 300), 160)
+    looks = np.array([[1, 0], [0.6, 0.8], [0, 1], [1, 0]], float)  # half distances 0, 0.2, 0.5, 0
+    seen = Seen(np.array([near, near, near, far]), np.array([0.6, 0.6, 0.6, 0.6]), looks)
+    cost = tracker._cost(tracker._targets, seen, np.arange(4))
+    np.testing.assert_allclose(cost, [[0, 0.2, 1 - 0.6 * 54 / 74, 1 - 0.6 * 14 / 114]], atol=1e-5)
 
 
 def test_looks_that_are_unknown_change_nothing():

@@ -54,14 +54,22 @@ def test_a_score_between_high_and_new_follows_but_does_not_begin():
     assert (np.concatenate(ids_of(ByteTrack(), frames_of(still, scores))) == 1).all()
 
 
+def test_of_two_boxes_as_near_the_surer_is_taken():
+    frames = frames_of([walker((300, 300), (0, 0), 10)])
+    frames.append(detections([box((290, 300), 160), box((310, 300), 160)], [0.55, 0.95]))
+    assert ids_of(ByteTrack(), frames)[-1].tolist() == [-1, 1]
+
+
 def test_of_two_in_one_place_the_older_goes_on():
     """A newcomer walks to where somebody was lost a moment ago; one track of the two is left."""
     way = np.array([box((max(300, 700 - 20 * k), 300), 160) for k in range(40)])
     people = np.full((2, 60, 4), np.nan)
     people[0, :30] = walker((300, 300), (0, 0), 30)
     people[1, 20:] = way
-    ids = ids_of(ByteTrack(), frames_of(people))
+    tracker = ByteTrack()
+    ids = ids_of(tracker, frames_of(people))
     assert ids[30].tolist() == [2] and ids[-1].tolist() == [1]
+    assert len(tracker._targets) == 1
 
 
 def test_the_size_of_who_is_lost_stays():

@@ -1,5 +1,7 @@
 """Filling short gaps of a 2D track, suppressing wild keypoints."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,6 +37,19 @@ def test_short_gaps_are_bridged_with_falling_scores(begin, length, joint):
     out = complete(hide(smooth_track(), slice(begin, begin + length), joint), TIMES, max_gap_s=0.5)
     assert np.abs(out.keypoints - truth).max() < 8
     assert (out.scores[begin : begin + length, joint] < 0.8).all() and (out.scores > 0).all()
+
+
+def test_small_joints_do_not_change_what_is_done_with_the_body():
+    """Faces and hands make a skeleton's joints many, but no body smaller: what is wild stays the same."""
+    body, random = smooth_track(), np.random.default_rng(0)
+    body.keypoints[:] += random.normal(0, 1, body.keypoints.shape)
+    body.keypoints[40, 10] += [0, 30]  # less than what is wild of such a body
+    face = body.keypoints[:, :1] + random.normal(0, 8, (len(body), 116, 2)).astype(np.float32)
+    whole = replace(
+        body, skeleton="coco-133", keypoints=np.concatenate([body.keypoints, face], 1),
+        scores=np.full((len(body), 133), 0.8, np.float32),
+    )  # fmt: skip
+    np.testing.assert_array_equal(complete(whole, TIMES).keypoints[:, :17], complete(body, TIMES).keypoints)
 
 
 def test_long_gaps_stay_missing():

@@ -13,7 +13,7 @@ def turned_behind_a_post():
     out = walker((300, 300), (6, 0), 40)
     people = np.full((1, 100, 4), np.nan)
     people[0, :40] = out
-    people[0, 60:] = out[::-1] + (-6, 0, -6, 0)
+    people[0, 60:] = out[::-1] - np.array([6, 0, 6, 0])
     return frames_of(people)
 
 

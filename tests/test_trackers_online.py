@@ -5,7 +5,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from boxed import SIZE, detections, frames_of, ids_of, walker
+from boxed import SIZE, box, detections, frames_of, ids_of, walker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,7 +93,7 @@ def test_somebody_who_is_lost_is_waited_for_a_second(make, gap, tracks, fps):
 
 
 @KINDS
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10**6), cut=st.integers(1, 39))
 def test_later_frames_change_nothing(make, seed, cut):
     frames = crowd(np.random.default_rng(seed))
@@ -103,7 +103,7 @@ def test_later_frames_change_nothing(make, seed, cut):
 
 
 @KINDS
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_nobody_has_two_boxes_and_tracks_are_the_detections(make, seed):
     frames = crowd(np.random.default_rng(seed), missed=0.3)
@@ -154,6 +154,7 @@ def test_boxes_that_are_no_boxes(make):
     for t, frame in enumerate(frames):
         frame.boxes[0] = np.nan if t % 2 else frame.boxes[0, [2, 3, 0, 1]]
         frame.boxes[1, [0, 2]] = 900
+        assert (np.diff(boxes_and_scores(frame)[0].reshape(2, 2, 2), axis=1) >= 1).all()
         frame.box_scores[:] = np.nan
     lost = detections(np.full((1, 4), np.nan), 0.9)
     rows = {k: np.concatenate([getattr(f, k) for f in (frames[15], lost)]) for k in ("boxes", "box_scores")}
@@ -207,24 +208,33 @@ def test_overlap_and_filters_know_their_own_boxes():
         assert np.linalg.eigvalsh(covariance).min() > 0
 
 
+@pytest.mark.parametrize("step", [0.5, 1.0, 3.0])
 @pytest.mark.parametrize("kind", [AspectHeight(), WidthHeight(), AreaRatio()])
-def test_a_filter_is_the_textbook_s(kind):
+def test_a_filter_is_the_textbook_s(kind, step):
     """Predict and update of all people at once are the plain equations, one by one."""
     rng = np.random.default_rng(0)
     boxes = walker((300, 300), (3, 1), 3)
     mean, covariance = kind.start(boxes + rng.normal(size=boxes.shape))
-    later = kind.predict(mean, covariance, 1.0)
-    seen = boxes + (3, 1, 3, 1)
+    later = kind.predict(mean, covariance, step)
+    seen = boxes + np.array([3, 1, 3, 1])
     after = kind.update(*later, seen)
-    f = np.eye(kind.dim) + np.eye(kind.dim, k=4)
+    f = np.eye(kind.dim) + step * np.eye(kind.dim, k=4)
     h = np.eye(4, kind.dim)
     for k in range(3):
-        q, r = np.diag(kind.spread(mean)[1][k] ** 2), np.diag(kind.spread(later[0])[2][k] ** 2)
+        q, r = step * np.diag(kind.spread(mean)[1][k] ** 2), np.diag(kind.spread(later[0])[2][k] ** 2)
         x, p = f @ mean[k], f @ covariance[k] @ f.T + q
         np.testing.assert_allclose(later[1][k], p)
         gain = p @ h.T @ np.linalg.inv(h @ p @ h.T + r)
         np.testing.assert_allclose(after[0][k], x + gain @ (kind.measure(seen)[k] - h @ x))
         np.testing.assert_allclose(after[1][k], (np.eye(kind.dim) - gain @ h) @ p, atol=1e-6)
+
+
+def test_an_area_does_not_shrink_to_nothing():
+    kind = AreaRatio()
+    mean, covariance = kind.start(np.array([box((300, 300), 100)]))
+    mean[0, 6] = -500
+    assert kind.predict(mean, covariance, 2)[0][0, 2] == pytest.approx(3000)
+    assert kind.predict(mean, covariance, 10)[0][0, 2] == pytest.approx(4000)
 
 
 @settings(max_examples=50, deadline=None)

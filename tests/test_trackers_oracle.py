@@ -85,8 +85,8 @@ class SameAsTheirs(BotSort):
 
 
 class SeesTwice(OCSort):
-    """The library, as the authors' code, takes the box of somebody who is found again twice: at the end of the
-    virtual trajectory, which the paper lets end there, and once more."""
+    """The library takes the box of somebody who is found again twice: at the end of the virtual trajectory, and once
+    more; with the paper's equations it is seen once."""
 
     def _reupdate(self, target, box, now):
         was_lost = bool(target.missed)
