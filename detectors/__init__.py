@@ -16,6 +16,8 @@ the pose in each of the boxes.
 
 DETECTORS = {
     "blazepose": "detectors.blazepose:BlazePose",
+    "mediapipe": "detectors.mediapipe:MediaPipe",
+    "mmpose": "detectors.mmpose:MMPose",
     "openpose": "detectors.openpose:OpenPose",
     "rtmpose": "detectors.rtmpose:RTMPose",
     "rtmo": "detectors.rtmo:RTMO",
