@@ -16,5 +16,7 @@ that work person by person also have `poses(frames, boxes) -> list[Detections]`:
 DETECTORS = {
     "blazepose": "detectors.blazepose:BlazePose",
     "openpose": "detectors.openpose:OpenPose",
+    "yolo": "detectors.yolo:YOLO",
+    "torchvision": "detectors.torchvision:KeypointRCNN",
 }
 FROM_FILES = ("openpose",)

@@ -8,6 +8,8 @@ from pipeline.errors import UsageError
 NAMES = [
     ("detector", "blazepose"),
     ("detector", "openpose"),
+    ("detector", "yolo"),
+    ("detector", "torchvision"),
     ("tracker", "offline"),
     ("lifter", "videopose3d"),
     ("lifter", "blazepose"),
