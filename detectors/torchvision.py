@@ -86,7 +86,7 @@ class KeypointRCNN:
     def _people(self, found: dict[str, Array]) -> Detections:
         people = found["labels"] == PERSON
         points = found["keypoints"][people, :, :2]  # the third number is 1, whatever is seen
-        scores = 1 / (1 + np.exp((EVEN - found["keypoints_scores"][people]) / SPREAD))
+        scores = 1 / (1 + np.exp(np.clip((EVEN - found["keypoints_scores"][people]) / SPREAD, -60, 60)))
         return detections(self.skeleton, points, scores, found["boxes"][people], found["scores"][people])
 
 

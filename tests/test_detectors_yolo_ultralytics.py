@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import linear_sum_assignment
 
 ultralytics = pytest.importorskip("ultralytics", reason="needs requirements-yolo.txt")
 
@@ -79,8 +80,8 @@ def test_people_are_those_of_ultralytics(tmp_path, kind):
         # Ultralytics takes pixels' corners for their centres, and moves what lies outside the picture to its edge.
         shift = (np.array(size) / Letterbox.of(size, 640, 32).scaled - 1) / 2
         corners = np.clip(ours.boxes.reshape(-1, 2, 2) - shift, 0, np.array(size)).reshape(-1, 4)
-        same = np.abs(corners[:, None] - boxes).max(axis=2).argmin(axis=0) if len(boxes) else []
-        assert sorted(same) == list(range(len(boxes)))  # equal scores may come in another order
+        apart = np.abs(corners[:, None] - boxes).max(axis=2) + 100 * np.abs(ours.box_scores[:, None] - box_scores)
+        same = linear_sum_assignment(apart.T)[1]  # equal scores may come in another order
         assert corners[same] == pytest.approx(boxes, abs=0.05)
         assert ours.box_scores[same] == pytest.approx(box_scores, abs=1e-3)
         assert np.clip(ours.keypoints[same] - shift, 0, np.array(size)) == pytest.approx(points, abs=0.05)

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks import detectors_networks as networks
 from detectors.yolo_decode import Head
 
 HEAD = Head(strides=(32,), bins=16, person=0, classes=1, size=640, single=False, doubled=True)
@@ -77,35 +78,9 @@ def clouds(size, seed):
     return cv2.resize(spots, size, interpolation=cv2.INTER_CUBIC)
 
 
-def lively(path, name, people=20, single=False, fused=False):
-    """A real file of a network of that name with random weights, for which about so many anchors are people."""
-    from detectors.yolo_file import ultralytics
-
-    tasks = ultralytics("ultralytics.nn.tasks")
-    torch.manual_seed(0)
-    network = tasks.PoseModel(f"{name}.yaml", nc=1, verbose=False)
-    network.names = {0: "person"}
-    seen = torch.tensor(np.stack([clouds((640, 384), seed) for seed in (1, 2)])).permute(0, 3, 1, 2) / 255
-    network.train()
-    with torch.no_grad():
-        for layer in network.modules():
-            if isinstance(layer, torch.nn.BatchNorm2d):
-                layer.momentum = None  # running means of what it sees, so that no layer dies out
-        network(seen)
-        network.eval()
-        network.end2end = single
-        head = network.model[-1]
-        for part in ("cv2", "one2one_cv2"):
-            for level in getattr(head, part, None) or []:
-                level[-1].weight *= 0.2  # boxes of some size
-                level[-1].bias += 1
-        found = network(seen)[1]
-        logits = found.get("one2one" if single else "one2many", found)["scores"]
-        shift = -logits.flatten().kthvalue(logits.numel() - 2 * people).values
-        for part in ("cv3", "one2one_cv3"):
-            for level in getattr(head, part, None) or []:
-                level[-1].bias += shift
-    return save(path, network.fuse(verbose=False) if fused else network)
+def lively(path, name, **how):
+    """A real file of a network of that name with random weights, for which about ten anchors are people."""
+    return networks.yolo(path, name, [clouds((640, 384), seed) for seed in (1, 2)], **how)
 
 
 def save(path, network, **more):
