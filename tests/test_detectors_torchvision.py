@@ -75,11 +75,11 @@ def theirs(weights):
 
 @pytest.mark.parametrize("size", [(160, 96), (101, 77), (63, 131)])
 def test_people_are_those_of_torchvision(detector, theirs, size):
-    shown = frames(size)
+    shown = frames(size, 2)
     for people, one in zip(detector.look(shown), map(theirs, shown), strict=True):
         sure = one["scores"] > 0.5
         assert len(people) == sure.sum() > 0
-        # Three at a time sum in another order than one; what is exact is told by the heatmaps below.
+        # Two at a time sum in another order than one; what is exact is told by the heatmaps below.
         assert people.keypoints == pytest.approx(one["keypoints"][sure][..., :2], abs=0.02)
         assert people.boxes == pytest.approx(one["boxes"][sure], abs=0.02)
         assert people.box_scores == pytest.approx(one["scores"][sure], abs=1e-4)
@@ -130,11 +130,11 @@ def test_what_is_no_person_is_left_out(detector, monkeypatch):
 
 
 def test_frames_keep_their_order_whatever_the_batch(detector):
-    shown = frames((96, 64), 5)
-    clip = SimpleNamespace(info=ClipInfo("a.mp4", 96, 64, np.arange(5) / 30, 30.0), frames=lambda: iter(shown))
+    shown = frames((96, 64), 3)
+    clip = SimpleNamespace(info=ClipInfo("a.mp4", 96, 64, np.arange(3) / 30, 30.0), frames=lambda: iter(shown))
     told = []
     found = detector.detect(clip, told.append)
-    assert told == [2, 4, 5]
+    assert told == [2, 3]
     for people, alone in zip(found, (detector.look([frame])[0] for frame in shown), strict=True):
         assert people.keypoints == pytest.approx(alone.keypoints, abs=0.02)
 
