@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from detectors.looking import detections, look_through
+from detectors.torch_parts import described, existing, first_line, state_dict, torch_device
 from pipeline.errors import InputError
 from pipeline.results import Array, Detections
 
@@ -47,7 +48,6 @@ class KeypointRCNN:
 
     def __init__(self, detector_weights: Path | None = None, device: str = "auto", threshold: float = 0.5) -> None:
         from checkpoints.store import find
-        from detectors.torch_parts import described, torch_device
 
         self._device = torch_device(device)
         (weights,) = self.uses(detector_weights)
@@ -57,8 +57,8 @@ class KeypointRCNN:
 
     @classmethod
     def uses(cls, detector_weights: Path | None = None, **choices: Any) -> tuple[str | Path]:
-        """The name of the card, or the file."""
-        return ("keypointrcnn",) if detector_weights is None else (Path(detector_weights),)
+        """The name of the card, or the file. Raises MissingError where there is no such file."""
+        return ("keypointrcnn",) if detector_weights is None else (existing(Path(detector_weights), HINT),)
 
     def detect(self, clip: Any, progress: Callable[[int], None] | None = None) -> list[Detections]:
         """One `Detections` per frame of the clip (what `pipeline.clip.open_clip` gives), people by their score.
@@ -98,8 +98,6 @@ def _network(path: Path, threshold: float) -> Any:
     from torchvision.models.detection import KeypointRCNN as Network
     from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
     from torchvision.ops import FrozenBatchNorm2d
-
-    from detectors.torch_parts import first_line, state_dict
 
     held = state_dict(path, HINT)
     backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None, trainable_layers=0)

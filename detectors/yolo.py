@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from detectors.looking import detections
+from detectors.torch_parts import existing, torch_device
 from detectors.yolo_decode import Raw, decode
 from detectors.yolo_picture import Letterbox
 from pipeline.errors import UsageError
@@ -21,6 +22,7 @@ from pipeline.results import Array, Detections
 
 log = logging.getLogger("videopose")
 MODEL = "yolo11n-pose"
+HINT = "a .pt file of one of Ultralytics' pose models"
 MOST = 300  # people in a frame
 
 
@@ -75,6 +77,7 @@ class YOLO:
 
         Raises:
             UsageError: a model and a file, or a model that is none of Ultralytics' for poses.
+            MissingError: there is no such file.
         """
         from difflib import get_close_matches
 
@@ -83,7 +86,7 @@ class YOLO:
         if detector_weights is not None:
             if model is not None:
                 raise UsageError("--model and --detector-weights both name a model", hint="one of them")
-            return (Path(detector_weights),)
+            return (existing(Path(detector_weights), HINT),)
         known = [name for name in names() if name.startswith("yolo") and name.endswith("-pose")]
         if model is not None and model not in known:
             near = get_close_matches(model, known, n=1, cutoff=0.4)
@@ -121,8 +124,6 @@ def _network(path: Path, device: str, threads: int) -> Any:
     from detectors.yolo_network import OnOpenVINO, OnTorch
 
     if device == "cuda" or (device == "auto" and find_library("cuda")):
-        from detectors.torch_parts import torch_device
-
         found = torch_device(device)
         if found.type == "cuda":
             return OnTorch(path, found)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cv2
 import numpy as np
 
+from detectors.suppression import suppress_boxes
 from pipeline.results import Array
 
 JOINTS = 17
@@ -46,7 +46,7 @@ def decode(raw: Raw, head: Head, size: tuple[int, int], threshold: float, overla
     scores = _sigmoid(logits[head.person, at])
     centres, strides = (part[at] for part in anchors(size, head.strides))
     boxes = _boxes(distances[:, at], head.bins, centres, strides)
-    best = np.argsort(-scores, kind="stable")[:most] if head.single else _suppress(boxes, scores, overlap)[:most]
+    best = np.argsort(-scores, kind="stable")[:most] if head.single else suppress_boxes(boxes, scores, overlap)[:most]
     rows = points[:, at[best]].T.reshape(-1, JOINTS, 3)
     shift, scale = (centres[best] - 0.5, 2) if head.doubled else (centres[best], 1)
     places = (rows[..., :2] * scale + shift[:, None]) * strides[best, None, None]
@@ -80,14 +80,6 @@ def _boxes(distances: Array, bins: int, centres: Array, strides: Array) -> Array
         distances = means / shares.sum(axis=1)
     sides = distances.T
     return np.concatenate([centres - sides[:, :2], centres + sides[:, 2:]], axis=1) * strides[:, None]
-
-
-def _suppress(boxes: Array, scores: Array, overlap: float) -> Array:
-    """Indices of the boxes that are kept, surest first."""
-    if not len(boxes):
-        return np.zeros(0, np.intp)
-    sides = np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:] - boxes[:, :2], 0)], axis=1)
-    return np.asarray(cv2.dnn.NMSBoxes(sides.astype(float), scores, 0.0, overlap), np.intp).ravel()
 
 
 def _sigmoid(values: Array) -> Array:

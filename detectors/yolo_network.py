@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from checkpoints.store import folder, sha256
+from detectors.torch_parts import described
 from detectors.yolo_decode import Head, Raw
 from pipeline.results import Array
 
@@ -91,7 +92,6 @@ class OnTorch:
     """
 
     def __init__(self, path: Path, device: Any) -> None:
-        from detectors.torch_parts import described
         from detectors.yolo_file import load
 
         network, self.head = load(path)

@@ -95,10 +95,10 @@ class Runner:
         if not self._prepared:
             o = self.options
             own = () if o.weights else chosen_class("lifter", o.lifter).weights
-            detector = chosen_class("detector", o.detector)
+            detector, tracker = chosen_class("detector", o.detector), chosen_class("tracker", o.tracker)
             require("detector", detector)
-            require("tracker", chosen_class("tracker", o.tracker))
-            for weight in (*detector.uses(**o.detector_choices), *own):
+            require("tracker", tracker)
+            for weight in (*detector.uses(**o.detector_choices), *getattr(tracker, "weights", ()), *own):
                 if isinstance(weight, str):
                     find(weight)
             if not own:
@@ -191,14 +191,16 @@ class _ClipRun:
     def run(self) -> Scene:
         from trackers.select import select
 
+        writing = Writing(self.runner, [self.clip], self.ledger)
         everyone, track_key = self.stages.tracks()
-        tracks = select(everyone, self.options.person)
+        info = self.clip.info
+        tracks = select(everyone, self.options.person, (info.width, info.height))
         if not tracks and self.options.strict:
             text = f"nobody was found in {len(self.clip.info.times)} frames of {self.path}"
             raise NobodyError(text, hint="a clip in which people are larger, or another --detector")
         motions, camera, key_3d = self._motions(tracks, key(track_key, [track.id for track in tracks]))
         scene = self._scene([drawn(track) for track in tracks], motions, camera)
-        scene = Writing(self.runner, [self.clip], self.ledger).write(scene, key_3d)
+        scene = writing.write(scene, key_3d)
         for text in scene.provenance["warnings"]:
             log.warning("%s: %s", self.path, text)
         return scene

@@ -2,19 +2,10 @@
 
 import pytest
 
-from pipeline.choices import choose, chosen_class
+from pipeline.choices import choose, chosen_class, variants
 from pipeline.errors import UsageError
 
-NAMES = [
-    ("detector", "blazepose"),
-    ("detector", "openpose"),
-    ("detector", "yolo"),
-    ("detector", "torchvision"),
-    ("tracker", "offline"),
-    ("lifter", "videopose3d"),
-    ("lifter", "blazepose"),
-]
-NAMES += [("lifter", name) for name in ("rie", "pstmo", "pstmo-fast", "motionbert")]
+NAMES = [(kind, name) for kind in ("detector", "tracker", "lifter") for name in variants(kind)]
 
 
 @pytest.mark.parametrize(("kind", "name"), NAMES)

@@ -1,7 +1,6 @@
 """The detector `torchvision`: the package's own results, in the picture's pixels, with scores in [0,1]."""
 
 import os
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 import torch
 from boards_seen import film
 from clips import turned
+from commandline import call
 
 from detectors.torchvision import KeypointRCNN, _network
 from pipeline.clip import open_clip
@@ -193,7 +193,6 @@ BAD = {
     "the file is empty": lambda at: at.touch(),
     "it begins with": lambda at: at.write_text("<html>not found</html>"),
     "the file was cut short": lambda at: at.write_bytes(b"PK\3\4" + bytes(99)),
-    "No such file": lambda at: None,
 }
 
 
@@ -205,6 +204,13 @@ def test_files_that_are_no_weights(tmp_path, says):
         KeypointRCNN(detector_weights=path, device="cpu")
     assert says in f"{caught.value.what} {caught.value.why}"
     assert not (tmp_path / "ran").exists()
+
+
+def test_no_file_at_all(capsys, clip, tmp_path):
+    given = ("--detector", "torchvision", "--detector-weights", tmp_path / "none.pth")
+    code, _, text = call(capsys, clip, *given, "--out", tmp_path / "out")
+    assert code == 4
+    assert f"no weights at {tmp_path / 'none.pth'}" in text
 
 
 def test_files_of_before_pytorch_1_6_are_opened(weights, tmp_path):
@@ -220,6 +226,6 @@ def test_a_graphics_card_that_is_absent(weights):
         KeypointRCNN(detector_weights=weights, device="cuda")
 
 
-def test_the_card_or_the_file():
+def test_the_card_or_the_file(weights):
     assert KeypointRCNN.uses() == ("keypointrcnn",)
-    assert KeypointRCNN.uses(detector_weights=Path("own.pth"), device="cpu") == (Path("own.pth"),)
+    assert KeypointRCNN.uses(detector_weights=weights, device="cpu") == (weights,)

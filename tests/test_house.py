@@ -45,7 +45,7 @@ def test_plain_data_imports_plain_data(name):
     assert PLAIN.issuperset(imports(ROOT / f"{name.replace('.', '/')}.py"))
 
 
-@pytest.mark.parametrize("command", ["run", "train"])
+@pytest.mark.parametrize("command", ["run", "train", "checkpoints"])
 def test_help_imports_nothing_heavy(command):
     code = (
         "import sys, videopose\n"
