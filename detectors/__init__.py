@@ -25,5 +25,7 @@ DETECTORS = {
     "halpe": "detectors.alphapose:Halpe",
     "coco": "detectors.alphapose:Coco",
     "npz": "detectors.npz:Npz",
+    "yolo": "detectors.yolo:YOLO",
+    "torchvision": "detectors.torchvision:KeypointRCNN",
 }
 FROM_FILES = ("openpose", "alphapose", "halpe", "coco", "npz")
