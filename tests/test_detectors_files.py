@@ -266,6 +266,14 @@ def test_files_and_folders_called_like_the_clips(tmp_path, kind, own, ending):
         kind(tmp_path).digest(Path("cam05.mp4"))
 
 
+@pytest.mark.parametrize(("kind", "ending"), [(AlphaPose, "json"), (Npz, "npz"), (OpenPose, "json")])
+def test_hidden_files_are_none_of_them(tmp_path, kind, ending):
+    for name in (f"frame_0.{ending}", f"._frame_0.{ending}", f".clip.{ending}"):
+        (tmp_path / "cam01" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "cam01" / name).touch()
+    assert kind(tmp_path).files(kind.place_of(tmp_path, "cam01")[0]) == [tmp_path / "cam01" / f"frame_0.{ending}"]
+
+
 def test_a_run_that_wrote_them_can_be_named(tmp_path):
     (tmp_path / "cam01" / "openpose").mkdir(parents=True)
     for name in ("report.json", "openpose/cam01_000000000000_keypoints.json"):
