@@ -141,6 +141,17 @@ def test_a_clip_that_changed_loses_its_old_files(clip, given, tmp_path):
     assert names(tmp_path / "out" / "a") == ["keypoints-coco.json", "report.json"]
 
 
+@pytest.mark.parametrize("detector", ["alphapose", "openpose"])
+def test_what_is_read_outlives_a_change_of_the_clip(clip, given, tmp_path, detector):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(clip.read_bytes())
+    run(path, tmp_path / "out", **given, formats=("alphapose", "openpose", "csv"))
+    path.write_bytes(clip.read_bytes() + b"\0\0\0\x08free")
+    keypoints = tmp_path / "out" / "a" / FORMATS[detector]
+    assert run(path, tmp_path / "out", detector=detector, keypoints=keypoints).people
+    assert names(tmp_path / "out" / "a") == sorted([FORMATS[detector], "report.json"])
+
+
 def test_the_file_that_is_read_is_neither_removed_nor_replaced(clip, given, tmp_path):
     run(clip, tmp_path, **given, formats=("npz", "alphapose", "openpose"))
     home = tmp_path / "walk"
