@@ -93,7 +93,7 @@ class FileDetector:
         """Of one clip. Raises InputError."""
         found = [place] if place.is_file() else []
         if not found and self.per_frame and place.is_dir():
-            found = sorted(place.glob(f"*{self.ending}"))
+            found = self._lying(place)
         if not found:
             several = f"no {self.own} in it, nor one {self.ending} file alone"
             why = (f"no {self.ending} files in it" if self.per_frame else several) if place.is_dir() else "no such file"
@@ -145,10 +145,15 @@ class FileDetector:
         return path.suffix.lower() == cls.ending and not cls.per_frame
 
     @classmethod
+    def _lying(cls, folder: Path) -> list[Path]:
+        """The files of this kind in a folder, hidden ones aside: marks of runs, and what file systems add to copies."""
+        return sorted(file for file in folder.glob(f"*{cls.ending}") if not file.name.startswith("."))
+
+    @classmethod
     def _inside(cls, folder: Path) -> Path | None:
         """What a folder of one clip holds of it: what the program calls so, or a file for each frame."""
         for place in (folder / cls.own, folder):
-            if any(place.glob(f"*{cls.ending}")) if cls.per_frame else place.is_file():
+            if cls._lying(place) if cls.per_frame else place.is_file():
                 return place
         return None
 
@@ -157,7 +162,7 @@ class FileDetector:
         """Of a file or folder that is called like the clip: what the program calls so, or its only file."""
         if place.is_file() or ((found := cls._inside(place)) is None and cls.per_frame):
             return place
-        files = sorted(place.glob(f"*{cls.ending}"))
+        files = cls._lying(place)
         return found or (files[0] if len(files) == 1 else place)
 
     def _skeleton_of(self, seen: Sightings, place: Path) -> str:

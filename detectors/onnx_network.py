@@ -43,7 +43,7 @@ class Network:
         try:
             self.sample = next(self.run([grey]))
         except Exception as error:  # neither runtime has a base for its own
-            raise InputError(f"{path} cannot compute pictures of {width}x{height}", line(error)) from error
+            raise InputError(f"{path} cannot compute pictures of {self.size[0]}x{self.size[1]}", line(error)) from error
 
     def run(self, batches: Iterable[Array]) -> Iterator[Outputs]:
         """The outputs by name for each batch, in order; the next batches are made while earlier ones are computed.

@@ -10,12 +10,12 @@ import numpy as np
 from detectors.sightings import Sightings
 from pipeline.errors import InputError
 from pipeline.results import Array, ClipInfo
-from pipeline.skeletons import skeleton
+from pipeline.skeletons import Skeleton, skeleton
 
 FARTHEST = 1e5  # px; larger numbers are damage
 OUTSIDE, MARGIN = 0.2, 0.05  # share of joints that may lie outside the picture, by how much of its size
 NO_PIXEL = 2.0  # where no coordinate is larger they are no pixels
-SURELY = 0.8  # ratio of two layouts' bones below which the shorter ones are the right ones
+SURELY = 0.8  # ratio of two layouts' strains below which the lower one is the right one
 LOST_AT_THE_END = 2  # frames that one decoder has and another has not
 
 
@@ -56,25 +56,44 @@ def check_places(joints: Array, size: tuple[int, int], where: Path) -> None:
 
 
 def layout_of(joints: Array, names: Sequence[str], where: Path) -> str:
-    """The skeleton whose order makes the shorter bones, over all people (N,J,3); of nobody the first.
+    """The skeleton whose order makes shorter bones, and sides more alike, of all people (N,J,3); of nobody the first.
 
     Raises:
         InputError: too little is seen to tell.
     """
     if len(names) == 1 or not len(joints):
         return names[0]
-    lengths = [_bone_length(joints, np.array(skeleton(name).bones)) for name in names]
-    best, other = np.sort(lengths)[:2]
+    strains = [_strain(joints, skeleton(name)) for name in names]
+    best, other = np.sort(strains)[:2]
     if not best < SURELY * other:  # NaN too
         text = f"{joints.shape[1]} joints may be {' or '.join(names)}"
         hint = f"--model {' or --model '.join(names)}"
         raise InputError(f"cannot tell the order of the joints in {where}", text, hint)
-    return names[int(np.argmin(lengths))]
+    return names[int(np.argmin(strains))]
 
 
-def _bone_length(joints: Array, bones: Array) -> float:
-    """Mean length of the bones of (N,J,3), in sizes of the people; NaN where none is seen."""
+def _strain(joints: Array, tree: Skeleton) -> float:
+    """Of (N,J,3), in sizes of the people: mean length of the bones, and mean difference of those of both sides.
+
+    NaN where no bone is seen. Lengths alone do not tell COCO's face, of many short bones, from Human3.6M's hips.
+    """
     points = np.where(joints[..., 2:] > 0, joints[..., :2], np.nan)
     size = np.linalg.norm(np.nanmax(points, axis=1) - np.nanmin(points, axis=1), axis=-1)
+    bones = np.array(tree.bones)
     lengths = np.linalg.norm(points[:, bones[:, 0]] - points[:, bones[:, 1]], axis=-1) / np.maximum(size, 1)[:, None]
-    return float(np.nanmean(lengths)) if np.isfinite(lengths).any() else float("nan")
+    pairs = np.array(_pairs(tree)).reshape(-1, 2)
+    unlike = _mean(np.abs(lengths[:, pairs[:, 0]] - lengths[:, pairs[:, 1]]))
+    return _mean(lengths) + (unlike if np.isfinite(unlike) else 0.0)
+
+
+def _pairs(tree: Skeleton) -> list[tuple[int, int]]:
+    """The bones of the left, each with its like on the right, as indices into the skeleton's bones."""
+    names = [(tree.joints[a], tree.joints[b]) for a, b in tree.bones]
+    like = [(a.replace("left_", "right_"), b.replace("left_", "right_")) for a, b in names]
+    return [(k, names.index(other)) for k, other in enumerate(like) if other != names[k] and other in names]
+
+
+def _mean(values: Array) -> float:
+    """NaN where there are none."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")

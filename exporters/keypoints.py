@@ -41,7 +41,7 @@ class OneView:
 
     name: str
     tracks: list[Track2D]
-    pictures: tuple[str, ...]  # names of the frames where they are pictures
+    pictures: tuple[str, ...]  # names of the frames where they are pictures that names tell apart
     frames: int
 
 
@@ -49,20 +49,25 @@ def views(scene: Scene) -> list[OneView]:
     """One per camera, all on the scene's clock. What a clip is called is unique."""
     frames = len(scene.clip.times)
     if not scene.views:
-        return [OneView(_called(scene.clip), scene.tracks, scene.clip.names, frames)]
+        return [OneView(_called(scene.clip), scene.tracks, _pictures(scene.clip), frames)]
     made: list[OneView] = []
     for view in scene.views:
         own = view.camera.offset_s == 0 and view.camera.rate == 1 and len(view.clip.names) == frames
         name = _called(view.clip)
         while name in {other.name for other in made}:
             name += "_2"
-        made.append(OneView(name, view.tracks, view.clip.names if own else (), frames))
+        made.append(OneView(name, view.tracks, _pictures(view.clip) if own else (), frames))
     return made
 
 
 def _called(clip: ClipInfo) -> str:
     path = Path(clip.path)
     return path.name if path.is_dir() else path.stem
+
+
+def _pictures(clip: ClipInfo) -> tuple[str, ...]:
+    """The names of a clip's pictures where each has one of its own, whatever its ending."""
+    return clip.names if len({PurePath(name).stem for name in clip.names}) == len(clip.names) else ()
 
 
 def by_frame(view: OneView, target: Callable[[str], Sequence[str]]) -> Iterator[list[Person]]:

@@ -56,7 +56,7 @@ class Options:
         for kind in ("detector", "tracker", "lifter"):
             check(kind, getattr(self, kind), variants(kind))
         self._check_detector()
-        if self.person not in PEOPLE and not re.fullmatch("[1-9][0-9]{0,8}", self.person):
+        if self.person not in PEOPLE and not re.fullmatch("0|[1-9][0-9]{0,9}", self.person):
             raise UsageError(f"unknown choice of person {self.person!r}", hint=f"{', '.join(PEOPLE)} or a number")
         for option, known in (("sync", SYNC), ("moving", MOVING)):
             if getattr(self, option) not in known:

@@ -257,7 +257,7 @@ def claim_folder(
     digest = digests[0] if not others else key(*digests)
     try:
         home = sources.result_folder(options.out, path, digest, others, name)
-        sources.claim(home, path, digest, others)
+        sources.claim(home, path, digest, others, options.keypoints)
         remove_leftovers(home)
     except OSError as error:
         raise OutputError(f"cannot write to {options.out}", str(error), "--out DIR names another place") from error

@@ -158,10 +158,13 @@ def _read(file: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def claim(home: Path, clip: Path, digest: str, others: Sequence[Path] = ()) -> None:
+def claim(home: Path, clip: Path, digest: str, others: Sequence[Path] = (), read: Path | None = None) -> None:
     """Write down which clip, or which views of a scene, the folder belongs to.
 
     Results of what the clip was before are removed.
+
+    Args:
+        read: what a run is told to read, which stays though it be such a result.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -170,7 +173,8 @@ def claim(home: Path, clip: Path, digest: str, others: Sequence[Path] = ()) -> N
     if (before := _owner(home).get("sha256")) and before != digest:
         (home / REPORT).unlink(missing_ok=True)
         for format, path in results(home, views=bool(others)).items():
-            discard(home, format, path)
+            if read is None or path.resolve() not in (read.resolve(), *read.resolve().parents):
+                discard(home, format, path)
     mark = {"path": _path(clip, others), "sha256": digest, "made": [str(p) for p in home.parents if not p.exists()]}
     with atomic(home / OWNER) as temporary:
         temporary.write_text(json.dumps(mark, indent=1), encoding="utf-8")

@@ -103,6 +103,14 @@ def test_other_inputs_are_told(tmp_path, shapes, told):
     assert caught.value.exit_code == 3
 
 
+def test_a_network_that_cannot_compute_such_pictures_names_their_size(tmp_path):
+    graph = networks.Graph()
+    graph("Reshape", "input", np.array([1, 3, 7], np.int64), out="out")
+    path = graph.save(tmp_path / "net.onnx", {"input": ["n", 3, "h", "w"]}, {"out": [1, 3, 7]})
+    with pytest.raises(InputError, match="cannot compute pictures of 64x32"):
+        Network(path, "cpu", size=(64, 32))
+
+
 @pytest.mark.parametrize("damage", ["cut", "text", "empty", "garbled"])
 def test_damaged_files_are_told(tmp_path, damage):
     path = random_network(tmp_path / "net.onnx", size=(64, 64))

@@ -135,6 +135,16 @@ def test_frames_that_are_pictures_keep_their_names(tmp_path):
         assert [n for n, d in enumerate(found) if len(d)] == [2, 3, 4], form
 
 
+def test_pictures_of_one_name_and_two_endings_stay_apart(tmp_path):
+    names = ["a.jpg", "a.png", *(f"b{n}.png" for n in range(2, COUNT))]
+    tracks = [track(1, "coco-17", 0, 3)]
+    scene = scene_of(tracks, clip(COUNT, names=names).info)
+    for form, name in (("alphapose", None), ("coco", None), ("openpose", "body-25")):
+        found = READERS[form](written(tmp_path, form, scene), name).detect(clip(COUNT, names=names))
+        assert [n for n, d in enumerate(found) if len(d)] == [0, 1, 2], form
+        assert form != "openpose" or len(list((tmp_path / NAMES[form]).iterdir())) == COUNT
+
+
 def test_nobody(tmp_path):
     assert json.loads(written(tmp_path, "alphapose", scene_of([])).read_text()) == []
     assert json.loads(written(tmp_path, "coco", scene_of([])).read_text()) == []

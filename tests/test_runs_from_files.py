@@ -53,6 +53,15 @@ def test_a_run_from_its_own_files_gives_the_same_people(clip, first, tmp_path, d
     assert again.tracks[0].skeleton == {"openpose": "body-25", "npz": "blazepose-33"}.get(detector, "coco-17")
 
 
+def test_people_of_every_id_can_be_chosen(clip, first, tmp_path):
+    """Files count from 0, too, and `given` keeps their ids."""
+    people = json.loads((first[1] / FORMATS["alphapose"]).read_text())
+    for number in (0, 2**31 - 1):
+        (tmp_path / "a.json").write_text(json.dumps([person | {"idx": number} for person in people]))
+        given = {"detector": "alphapose", "keypoints": tmp_path / "a.json", "tracker": "given"}
+        assert [track.id for track in run(clip, tmp_path, **given, person=str(number)).tracks] == [number]
+
+
 def test_its_folder_can_be_named_and_so_can_the_folder_of_all(clip, first, tmp_path):
     for place in (first[1], first[1].parent):
         again = run(clip, tmp_path, detector="alphapose", keypoints=place)
@@ -130,6 +139,17 @@ def test_a_clip_that_changed_loses_its_old_files(clip, given, tmp_path):
     write_video(path, count=12, size=(320, 240))
     run(path, tmp_path / "out", **given, formats=("coco",))
     assert names(tmp_path / "out" / "a") == ["keypoints-coco.json", "report.json"]
+
+
+@pytest.mark.parametrize("detector", ["alphapose", "openpose"])
+def test_what_is_read_outlives_a_change_of_the_clip(clip, given, tmp_path, detector):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(clip.read_bytes())
+    run(path, tmp_path / "out", **given, formats=("alphapose", "openpose", "csv"))
+    path.write_bytes(clip.read_bytes() + b"\0\0\0\x08free")
+    keypoints = tmp_path / "out" / "a" / FORMATS[detector]
+    assert run(path, tmp_path / "out", detector=detector, keypoints=keypoints).people
+    assert names(tmp_path / "out" / "a") == sorted([FORMATS[detector], "report.json"])
 
 
 def test_the_file_that_is_read_is_neither_removed_nor_replaced(clip, given, tmp_path):
