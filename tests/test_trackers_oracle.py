@@ -50,6 +50,7 @@ def location():
     named = os.environ.get("VIDEOPOSE_ORACLES")
     found = list(metadata.distributions(name="trackers", **({"path": [named]} if named else {})))
     if not found:
+        assert not named, f"no library `trackers` in {named}"
         pytest.skip("the library `trackers` is not installed: requirements-oracles.txt")
     return Path(found[0].locate_file("")).resolve()
 
