@@ -30,7 +30,7 @@ def run(
     sources: Annotated[
         list[str] | None, typer.Argument(help="Files, folders or globs; none: what is new in outputs/.")
     ] = None,
-    detector: Annotated[str, typer.Option(help="Finds people and their keypoints.")] = "blazepose",
+    detector: Annotated[str, typer.Option(help="Finds people and their keypoints: docs/detectors.md.")] = "blazepose",
     model: Annotated[str | None, typer.Option(help="Which of the detector's models: docs/detectors.md.")] = None,
     detector_weights: Annotated[Path | None, typer.Option(help="The detector's weights, in place of its own.")] = None,
     device: Annotated[str, typer.Option(help="Of the detector: auto, cpu or cuda.")] = "auto",

@@ -50,7 +50,7 @@ def card(name: str, folder: Path = CARDS) -> Card:
     """
     path = folder / f"{name}.toml"
     if not path.is_file():
-        near = get_close_matches(name, names(folder), n=3, cutoff=0.4)
+        near = get_close_matches(name, names(folder), n=3, cutoff=0.6)
         raise UsageError(
             f"no weights called {name!r}",
             f"nearest: {', '.join(near)}" if near else "",

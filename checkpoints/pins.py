@@ -25,7 +25,7 @@ def read(home: Path, file: str) -> str:
     path = place(home, file)
     try:
         found = re.match(r"([0-9a-f]{64})\s", path.read_text(encoding="ascii", errors="replace"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     if not found:
         log.warning("%s is no pin: not used", path)

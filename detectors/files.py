@@ -108,7 +108,8 @@ class FileDetector:
             if self._clip not in (None, clip.absolute()):
                 what = "a folder of folders" if self.per_frame else "a folder of files"
                 text = f"{place} holds the keypoints of one clip, and there are several"
-                raise InputError(text, hint=f"{what} called like the clips")
+                why = f"read for {self._clip.name}, and {clip.name} is another"
+                raise InputError(text, why, f"{what} called like the clips")
             self._clip = clip.absolute()
         return place
 
@@ -136,7 +137,7 @@ class FileDetector:
             if len(fits) == 1:
                 return cls._within(fits[0]), False
         kinds = "folder" if cls.per_frame else "file or folder"
-        nothing = f"no {cls.own} in it, and no {kinds} or several called like the clip"
+        nothing = f"no {cls.own} in it, and not just one {kinds} called like the clip"
         why = nothing if path.is_dir() else "it does not exist"
         raise InputError(f"no keypoints of {clip} in {path}", why, cls.hint)
 

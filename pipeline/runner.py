@@ -147,10 +147,14 @@ class Runner:
 
 
 def _options(given: dict[str, Any]) -> Options:
-    """Paths may be given as text."""
+    """Paths may be given as text, formats as on the command line, a person's id as a number."""
     for name in ("out", "weights", "keypoints", "detector_weights", "cameras"):
         if given.get(name) is not None:
             given[name] = Path(given[name])
+    if isinstance(given.get("formats"), str):
+        given["formats"] = tuple(name.strip() for name in given["formats"].split(","))
+    if isinstance(given.get("person"), int):
+        given["person"] = str(given["person"])
     return Options(**given)
 
 

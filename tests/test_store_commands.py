@@ -36,6 +36,13 @@ def test_list_as_json(home, capsys):
     assert rows["mediapipe-lite"]["sha256"] == card("mediapipe-lite").sha256 and rows["mediapipe-lite"]["here"] is None
 
 
+def test_list_where_the_store_is_no_folder(home, capsys, monkeypatch):
+    (home / "file").touch()
+    monkeypatch.setenv("VIDEOPOSE_CHECKPOINTS", str(home / "file"))
+    code, out, _ = call(capsys, "checkpoints", "list")
+    assert code == 0 and len(out.splitlines()) == 1 + len(names())
+
+
 def test_where_prints_the_path(home, capsys):
     code, out, _ = call(capsys, "checkpoints", "where", "videopose3d-open")
     assert code == 0 and out.strip() == str(ROOT / "checkpoints" / "videopose3d-open.onnx")
