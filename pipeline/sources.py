@@ -176,8 +176,23 @@ def claim(home: Path, clip: Path, digest: str, others: Sequence[Path] = (), read
             if read is None or path.resolve() not in (read.resolve(), *read.resolve().parents):
                 discard(home, format, path)
     mark = {"path": _path(clip, others), "sha256": digest, "made": [str(p) for p in home.parents if not p.exists()]}
+    _mark(home, mark | {"folders": _folders(home)})
+
+
+def _mark(home: Path, mark: dict[str, Any]) -> None:
+    """Raises OutputError."""
     with atomic(home / OWNER) as temporary:
         temporary.write_text(json.dumps(mark, indent=1), encoding="utf-8")
+
+
+def _folders(home: Path) -> list[str]:
+    """Formats whose results are folders that runs made."""
+    return list(_read(home / OWNER).get("folders", ()))
+
+
+def own(home: Path, format: str) -> None:
+    """Note that a run made the folder of that format, so that a later one may delete it. Raises OutputError."""
+    _mark(home, _read(home / OWNER) | {"folders": sorted({*_folders(home), format})})
 
 
 def results(home: Path, views: bool) -> dict[str, Path]:
@@ -190,9 +205,13 @@ def discard(home: Path, format: str, path: Path) -> None:
 
     Raises:
         OSError: it cannot be deleted.
+        OutputError: that cannot be noted.
     """
-    if not path.is_dir() or (home / "cache" / f"{format}.done").is_file():
+    folders = _folders(home)
+    if not path.is_dir() or format in folders:
         remove(path)
+    if format in folders:
+        _mark(home, _read(home / OWNER) | {"folders": [other for other in folders if other != format]})
 
 
 def release(home: Path) -> None:

@@ -63,6 +63,8 @@ class Writing:
             if format in missing and format in self.options.formats:
                 with self.ledger.timed(format):
                     writers.get(format, self._export)(scene, files[format], format)
+                if files[format].is_dir():
+                    sources.own(self.home, format)
                 self.cache.mark(format, done_key, self.ledger.timings[format])
         return self._finish(scene)
 

@@ -118,6 +118,17 @@ def test_what_other_options_replace_is_removed(clip, given, tmp_path):
     assert names(home) == ["keypoints-coco.json", "report.json"]
 
 
+def test_a_folder_of_an_earlier_run_is_known_without_the_cache(clip, given, tmp_path):
+    home = tmp_path / "walk"
+    for formats, left in ((("openpose",), ["openpose"]), (("openpose",), ["openpose"]), (("csv",), ["poses.csv"])):
+        run(clip, tmp_path, **given, formats=formats)
+        assert names(home) == [*left, "report.json"]
+        shutil.rmtree(home / "cache")
+    (home / "openpose").mkdir()
+    run(clip, tmp_path, **given, formats=("csv",))
+    assert (home / "openpose").is_dir()  # which nobody here made
+
+
 def test_somebody_elses_folder_stays(clip, given, tmp_path):
     mine = tmp_path / "walk" / "openpose" / "mine.json"
     run(clip, tmp_path, **given)

@@ -19,6 +19,7 @@ from trackers.pool import Pool, flatten
 from trackers.tracks import as_track, prominence
 
 FPS = 30.0  # of the clips that the papers' figures per frame are meant for
+JUST = 0.005  # s, as containers round the times of frames
 T = TypeVar("T")
 Frames = Callable[[int, int], Iterator[Array]]
 
