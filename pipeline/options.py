@@ -92,7 +92,13 @@ class Options:
             has = signature(chosen_class("detector", self.detector)).parameters
             for name in choices:
                 if name not in has:
-                    raise UsageError(f"--detector {self.detector} has no --{name.replace('_', '-')}")
+                    raise _not_of(self.detector, name)
+
+
+def _not_of(detector: str, choice: str) -> UsageError:
+    option = f"--{choice.replace('_', '-')}"
+    with_it = [name for name in variants("detector") if choice in signature(chosen_class("detector", name)).parameters]
+    return UsageError(f"--detector {detector} has no {option}", f"those that have it are {', '.join(with_it)}")
 
 
 def of_one_clip(options: Options) -> None:
