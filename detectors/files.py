@@ -118,7 +118,8 @@ class FileDetector:
         """Where the files of a clip are, and whether `path` is of one clip alone.
 
         Args:
-            path: of one clip, or a folder where something has the clip's name or begins with it.
+            path: of one clip, or a folder where something has the clip's name or begins with it; behind it come no
+                numbers: walk_2 is another clip's.
             clip: the clip's name without its ending.
 
         Raises:
@@ -132,7 +133,7 @@ class FileDetector:
         called = {p: p.name if p.is_dir() else p.stem for p in inside if p.is_dir() or cls._is_file(p)}
         for fits in (
             [p for p, name in called.items() if name == clip],
-            [p for p, name in called.items() if re.fullmatch(re.escape(clip) + r"([^0-9A-Za-z].*)?", name)],
+            [p for p, name in called.items() if re.fullmatch(re.escape(clip) + r"([^0-9A-Za-z]\D*)?", name)],
         ):
             if len(fits) == 1:
                 return cls._within(fits[0]), False

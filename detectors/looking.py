@@ -7,24 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.results import Array, Detections
+from pipeline.results import Array, ClipInfo, Detections
 from pipeline.skeletons import skeleton
 
+HELD_BYTES = 128_000_000
 Look = Callable[[list[Array]], list[Detections]]  # frames (H,W,3) uint8 BGR -> one `Detections` each
 
 
 def look_through(look: Look, clip: Any, batch: int, progress: Callable[[int], None] | None = None) -> list[Detections]:
-    """One `Detections` per frame of a clip (what `pipeline.clip.open_clip` gives), `batch` frames at a time.
+    """One `Detections` per frame of a clip (what `pipeline.clip.open_clip` gives), at most `batch` frames at a time.
 
     Args:
         progress: called with the number of frames done.
     """
     found: list[Detections] = []
-    for frames in batches(clip.frames(), batch):
+    for frames in batches(clip.frames(), min(batch, held(clip.info))):
         found += look(frames)
         if progress is not None:
             progress(len(found))
     return found
+
+
+def held(info: ClipInfo) -> int:
+    """How many frames of a clip may be held at once: at least one, however large they are."""
+    return max(1, HELD_BYTES // (3 * info.width * info.height))
 
 
 def batches(frames: Iterator[Array], size: int) -> Iterator[list[Array]]:

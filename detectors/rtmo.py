@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 
 from detectors.looking import detections, look_through
+from detectors.models import existing, found, model_of, named
 from detectors.onnx_network import Network, told
 from detectors.onnx_runtimes import Outputs
 from detectors.person_boxes import letterbox, shrinkage
-from detectors.rtmpose import cards, existing, found, named
 from detectors.suppression import suppress_boxes
 from pipeline.errors import InputError
 from pipeline.results import Array, Detections
 
 MODELS = {size: f"rtmo-{size}" for size in ("s", "m", "l")}
 DEFAULT = "m"
+HINT = "the path of an ONNX file"
 BATCH = 8  # frames
 
 
@@ -50,8 +51,8 @@ class RTMO:
     @classmethod
     def uses(cls, model: str | None = None, detector_weights: Path | None = None, device: str = "auto") -> tuple:
         """Card or file of the network. Raises UsageError, MissingError."""
-        own = cards(cls.name, MODELS, model or DEFAULT)
-        return (own if detector_weights is None else existing(Path(detector_weights)),)
+        own = model_of(cls.name, MODELS, model or DEFAULT)
+        return (own if detector_weights is None else existing(Path(detector_weights), HINT),)
 
     def __init__(
         self, model: str | None = None, detector_weights: Path | None = None, device: str = "auto",

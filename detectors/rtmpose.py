@@ -7,7 +7,6 @@ from their ONNX exports, with our own batching and decoding.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ import numpy as np
 
 from detectors import simcc
 from detectors.key_frames import boxes_of
-from detectors.looking import batches, detections
+from detectors.looking import batches, detections, held
+from detectors.models import existing, found, model_of, named
 from detectors.onnx_network import Network, told
 from detectors.onnx_runtimes import Outputs, output_names
 from detectors.person_boxes import Boxes, PersonBoxes
 from detectors.suppression import suppress_poses
-from pipeline.errors import InputError, MissingError, UsageError
+from pipeline.errors import InputError
 from pipeline.results import Array, Detections
 from pipeline.skeletons import skeleton
 
@@ -32,8 +32,8 @@ MODELS = (
     | {f"{name}-133": (f"rtmw-{WHOLE[name]}-133", f"yolox-{box}-person") for name, (_, box) in SIZES.items()}
 )  # name: cards of the pose network and of the box network
 DEFAULT = "balanced-26"  # heels and toes tell the lifter what a foot does
-SKELETONS = {17: "coco-17", 26: "halpe-26", 133: "coco-133", 136: "halpe-136"}
-WINDOW, WINDOW_BYTES = 16, 128_000_000  # frames that are held at once
+WINDOW = 16  # frames that are held at once
+HINT = "the path of an ONNX file"
 CROP = (192, 256)  # where a file leaves the size open
 
 
@@ -66,12 +66,12 @@ class RTMPose:
     @classmethod
     def uses(cls, model: str | None = None, detector_weights: Path | None = None, device: str = "auto") -> tuple:
         """Cards and files of the pose network and of the box network. Raises UsageError, MissingError, InputError."""
-        pose, boxes = cards(cls.name, MODELS, model or DEFAULT)
+        pose, boxes = model_of(cls.name, MODELS, model or DEFAULT)
         if detector_weights is None:
             return pose, boxes
         given = Path(detector_weights)
         if not given.is_dir():
-            return existing(given), boxes
+            return existing(given, HINT), boxes
         return pair(given)
 
     def __init__(
@@ -96,7 +96,7 @@ class RTMPose:
             progress: called with the number of frames done.
         """
         info, people = clip.info, []
-        most = max(1, min(WINDOW, WINDOW_BYTES // (3 * info.width * info.height)))
+        most = min(WINDOW, held(info))
         step = max(1, min(round(self._every * info.fps), most))
         times = np.concatenate([info.times[:1], info.times])  # of the frame before each, too
         last: Boxes | None = None
@@ -149,36 +149,6 @@ class RTMPose:
         kept = kept[(found.scores[kept] > 0).any(axis=1)]
         rows = (getattr(found, name)[kept] for name in ("keypoints", "scores", "boxes", "box_scores"))
         return detections(self.skeleton, *rows)
-
-
-def cards(detector: str, models: dict[str, Any], model: str) -> Any:
-    """What the table has for a model. Raises UsageError that suggests the nearest."""
-    if model not in models:
-        near = [*get_close_matches(model, models, n=1, cutoff=0.4), ""][0]
-        raise UsageError(f"--detector {detector} has no --model {model}", f"known: {', '.join(models)}", near)
-    return models[model]
-
-
-def existing(file: Path) -> Path:
-    """Raises MissingError where there is no such file."""
-    if not file.is_file():
-        raise MissingError(f"no weights at {file}", "there is no such file", "the path of an ONNX file")
-    return file
-
-
-def found(weights: str | Path) -> Path:
-    """The file itself, or the one that a card names. Raises MissingError."""
-    from checkpoints.store import find
-
-    return find(weights) if isinstance(weights, str) else weights
-
-
-def named(joints: int, path: Path) -> str:
-    """The skeleton of a network with that many joints. Raises InputError."""
-    if joints not in SKELETONS:
-        known = ", ".join(f"{count} ({name})" for count, name in SKELETONS.items())
-        raise InputError(f"{path} has {joints} joints", f"known: {known}", "a network for bodies")
-    return SKELETONS[joints]
 
 
 def _heads(outputs: Outputs, size: tuple[int, int], path: Path) -> tuple[Array, Array]:

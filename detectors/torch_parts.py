@@ -36,13 +36,6 @@ def described(device: Any) -> str:
     return f"PyTorch CPU, f32, {torch.get_num_threads()} threads"
 
 
-def existing(file: Path, hint: str) -> Path:
-    """The file. Raises MissingError where there is none; `hint` tells which would do."""
-    if not file.is_file():
-        raise MissingError(f"no weights at {file}", "there is no such file", hint)
-    return file
-
-
 def state_dict(path: Path, hint: str) -> dict[str, Any]:
     """The tensors by name of a file that `torch.save` wrote, in its zip or its older form.
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from detectors.looking import detections, look_through
-from detectors.torch_parts import described, existing, first_line, state_dict, torch_device
+from detectors.models import existing
+from detectors.torch_parts import described, first_line, state_dict, torch_device
 from pipeline.errors import InputError
 from pipeline.results import Array, Detections
 

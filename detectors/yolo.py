@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from detectors.looking import detections
-from detectors.torch_parts import existing, torch_device
+from detectors.models import existing
+from detectors.torch_parts import torch_device
 from detectors.yolo_decode import Raw, decode
 from detectors.yolo_picture import Letterbox
 from pipeline.errors import UsageError

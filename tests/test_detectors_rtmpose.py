@@ -9,8 +9,9 @@ import pytest
 from checkpoints.card import card, names
 from detectors import simcc
 from detectors.key_frames import boxes_of
+from detectors.models import SKELETONS
 from detectors.person_boxes import Boxes
-from detectors.rtmpose import MODELS, SKELETONS, RTMPose
+from detectors.rtmpose import MODELS, RTMPose
 from pipeline.errors import InputError, MissingError, UsageError
 
 SIZE = np.array([192, 256])
