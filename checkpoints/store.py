@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,21 @@ def find(name: str, cards: Path = CARDS) -> Path:
         reasons.append("VIDEOPOSE_OFFLINE=1 forbids fetching")
     why = "; ".join(reasons) or "it is nowhere on this machine, and its card names no source that can be fetched"
     raise MissingError(f"weights {name} ({wanted.file}) are not to be had", why, how_to_get(wanted))
+
+
+def find_all(wanted: Sequence[str]) -> None:
+    """See that weights are here, fetched if need be.
+
+    Raises:
+        UsageError, MissingError: as `find`; of the first that is not to be had, and which others are not here.
+    """
+    for name in wanted:
+        try:
+            find(name)
+        except MissingError as error:
+            if others := [other for other in wanted if other != name and local(other) is None]:
+                error.hint += f"; {' and '.join(others)} {'is' if len(others) == 1 else 'are'} not here either"
+            raise
 
 
 def local(name: str, cards: Path = CARDS) -> Path | None:
@@ -157,7 +173,7 @@ def how_to_get(wanted: Card) -> str:
         if source["kind"] == "by_hand":
             return f"get {source['take']} at {source['page']} and put it at {folder() / wanted.file}"
         if source["kind"] == "https":
-            it = f"{source['member']} of it" if "member" in source else "it"
+            it = f"its file {source['member']}" if "member" in source else "it"
             return f"download {source['url']} elsewhere and put {it} at {folder() / wanted.file}"
     return f"put the file at {folder() / wanted.file}, or set VIDEOPOSE_CHECKPOINTS to a folder that holds it"
 

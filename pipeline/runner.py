@@ -90,7 +90,7 @@ class Runner:
 
     def prepare(self) -> None:
         """Find all weights, before any work is done in vain. Raises MissingError, InputError."""
-        from checkpoints.store import find
+        from checkpoints.store import find_all
 
         if not self._prepared:
             o = self.options
@@ -98,9 +98,8 @@ class Runner:
             detector, tracker = chosen_class("detector", o.detector), chosen_class("tracker", o.tracker)
             require("detector", detector)
             require("tracker", tracker)
-            for weight in (*detector.uses(**o.detector_choices), *getattr(tracker, "weights", ()), *own):
-                if isinstance(weight, str):
-                    find(weight)
+            used = (*detector.uses(**o.detector_choices), *getattr(tracker, "weights", ()), *own)
+            find_all([weight for weight in used if isinstance(weight, str)])
             if not own:
                 _ = self.lifter  # opens the file, or tells that it wants one
             self._prepared = True

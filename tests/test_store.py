@@ -111,7 +111,7 @@ def test_offline_without_the_file_says_where_to_put_it(cards, monkeypatch):
     write_card(cards, https("https://example.org/small.zip", member="*end2end.onnx"))
     with pytest.raises(MissingError) as caught:
         store.find("small", cards)
-    place = f"put *end2end.onnx of it at {store.folder() / 'small.onnx'}"
+    place = f"put its file *end2end.onnx at {store.folder() / 'small.onnx'}"
     assert "VIDEOPOSE_OFFLINE" in str(caught.value) and place in str(caught.value)
     assert caught.value.exit_code == 4
 
@@ -271,3 +271,10 @@ def test_local_fetches_nothing(cards, pip):
     assert store.may_fetch(card("small", cards)) and store.megabytes(card("small", cards)) == 35
     path = store.find("small", cards)
     assert store.local("small", cards) == path
+
+
+def test_all_weights_that_are_missing_are_named_at_once(cards, monkeypatch):
+    monkeypatch.setenv("VIDEOPOSE_OFFLINE", "1")
+    with pytest.raises(MissingError, match="rtmpose-m-26") as caught:
+        store.find_all(["rtmpose-m-26", "videopose3d-open", "yolox-m-person"])
+    assert caught.value.hint.endswith("yolox-m-person is not here either")
