@@ -9,6 +9,10 @@ NAMES = [
     ("detector", "blazepose"),
     ("detector", "openpose"),
     ("tracker", "offline"),
+    ("tracker", "bytetrack"),
+    ("tracker", "botsort"),
+    ("tracker", "ocsort"),
+    ("tracker", "given"),
     ("lifter", "videopose3d"),
     ("lifter", "blazepose"),
 ]

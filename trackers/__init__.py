@@ -9,4 +9,10 @@ A tracker class has
 is the detector's own look into boxes, None where it has none.
 """
 
-TRACKERS = {"offline": "trackers.offline:OfflineTracker"}
+TRACKERS = {
+    "offline": "trackers.offline:OfflineTracker",
+    "bytetrack": "trackers.bytetrack:ByteTrack",
+    "botsort": "trackers.botsort:BotSort",
+    "ocsort": "trackers.ocsort:OCSort",
+    "given": "trackers.given:Given",
+}

@@ -23,6 +23,7 @@ from trackers.linking import link
 from trackers.pool import Pool, gather
 from trackers.similarity import oks
 from trackers.stitching import stitch
+from trackers.tracks import as_track, prominence
 
 
 class OfflineTracker:
@@ -54,8 +55,6 @@ class OfflineTracker:
         Raises:
             ValueError: not one time per frame, or several skeletons.
         """
-        if len(detections) != len(times):
-            raise ValueError(f"{len(detections)} frames of detections but {len(times)} times")
         pool = gather(detections, times)
         if pool is None:
             return []
@@ -64,8 +63,8 @@ class OfflineTracker:
         pool = with_looks(pool, tracklets)
         pieces = healed(pool, stitch(pool, cut(pool, tracklets), self.max_gap_s, size), tracklets)
         pieces = [piece for piece in _without_coinciding(pool, pieces) if self._is_person(pool, piece, times)]
-        pieces.sort(key=lambda piece: -_prominence(pool, piece))
-        return [trim(_as_track(pool, piece, number), size) for number, piece in enumerate(pieces, 1)]
+        pieces.sort(key=lambda piece: -prominence(pool, piece.rows))
+        return [trim(as_track(pool, piece.rows, number), size) for number, piece in enumerate(pieces, 1)]
 
     def _is_person(self, pool: Pool, piece: Piece, times: Array) -> bool:
         """Long enough, where a clip of one frame asks for one frame, and sure enough."""
@@ -75,15 +74,11 @@ class OfflineTracker:
         return duration >= enough - 1e-9 and float(pool.strength[piece.rows].mean()) >= self.min_score
 
 
-def _prominence(pool: Pool, piece: Piece) -> float:
-    return float((pool.size[piece.rows] * pool.strength[piece.rows]).sum())
-
-
 def _without_coinciding(pool: Pool, pieces: list[Piece], threshold: float = 0.6) -> list[Piece]:
     """Frames in which a track repeats a stronger one are taken from it."""
     owner = {}  # frame -> rows already given away, strongest track first
     kept = []
-    for piece in sorted(pieces, key=lambda p: -_prominence(pool, p)):
+    for piece in sorted(pieces, key=lambda p: -prominence(pool, p.rows)):
         free = np.array([not _repeats(pool, row, owner.get(int(pool.frame[row]), []), threshold) for row in piece.rows])
         alone = _settled(free)
         for row in piece.rows[alone]:
@@ -104,30 +99,3 @@ def _repeats(pool: Pool, row: int, rows: list[int], threshold: float) -> bool:
     alike = oks(pool.keypoints[rows], pool.weights[rows], pool.keypoints[row][None], pool.weights[row][None],
                 pool.size[rows], pool.sigmas)  # fmt: skip
     return bool(alike.max() > threshold)
-
-
-def _as_track(pool: Pool, piece: Piece, number: int) -> Track2D:
-    frames = np.arange(pool.frame[piece.rows[0]], pool.frame[piece.rows[-1]] + 1)
-    at = pool.frame[piece.rows] - frames[0]
-
-    def spread(values: Array | None, missing: float = np.nan) -> Array | None:
-        if values is None:
-            return None
-        out = np.full((len(frames), *values.shape[1:]), missing, np.float32)
-        out[at] = values[piece.rows]
-        return out
-
-    observed = np.zeros(len(frames), bool)
-    observed[at] = True
-    return Track2D(
-        id=number,
-        skeleton=pool.skeleton,
-        frames=frames.astype(np.int32),
-        keypoints=spread(pool.keypoints),
-        scores=spread(pool.scores, 0.0),
-        observed=observed,
-        boxes=spread(pool.boxes),
-        presence=spread(pool.presence, 0.0),
-        world=spread(pool.world),
-        appearance=spread(pool.appearance),
-    )

@@ -52,16 +52,32 @@ def gather(detections: Sequence[Detections], times: Array) -> Pool | None:
     """Flatten; None when nobody is in any frame. Two detections of one person in a frame become the surer one.
 
     Raises:
-        ValueError: the frames do not share one skeleton.
+        ValueError: as `flatten`.
     """
+    pool = flatten(detections, times)
+    return None if pool is None else _take(pool, _distinct(pool), len(detections))
+
+
+def flatten(detections: Sequence[Detections], times: Array) -> Pool | None:
+    """All of the detections in their order; None when there are none.
+
+    Raises:
+        ValueError: not one time per frame, or the frames do not share one skeleton.
+    """
+    if len(detections) != len(times):
+        raise ValueError(f"{len(detections)} frames of detections but {len(times)} times")
     some = [d for d in detections if len(d)]
     if not some:
         return None
     names = {d.skeleton for d in some}
     if len(names) > 1:
         raise ValueError(f"detections of several skeletons cannot be tracked together: {', '.join(sorted(names))}")
-    pool = _flatten(some, detections, np.asarray(times, float))
-    return _take(pool, _distinct(pool), len(detections))
+    return _flatten(some, detections, np.asarray(times, float))
+
+
+def surer_half(scores: Array, known: Array) -> Array:
+    """(N,J) scores, (N,J) which joints are known -> (N,): the mean of the surer half of the joints."""
+    return np.sort(np.where(known, np.nan_to_num(scores), 0.0), axis=1)[:, scores.shape[1] // 2 :].mean(1)
 
 
 def _flatten(some: list[Detections], detections: Sequence[Detections], times: Array) -> Pool:
@@ -71,7 +87,6 @@ def _flatten(some: list[Detections], detections: Sequence[Detections], times: Ar
     scores = np.concatenate([d.scores for d in some]).astype(float)
     known = np.isfinite(keypoints).all(-1)
     weights = np.where(known, np.clip(np.nan_to_num(scores), MIN_WEIGHT, 1), 0.0)
-    strongest = np.sort(np.where(known, np.nan_to_num(scores), 0.0), axis=1)[:, scores.shape[1] // 2 :]
     box_scores = np.concatenate([d.box_scores for d in some]).astype(float)
     world = _optional(some, "world")
     return Pool(
@@ -85,7 +100,7 @@ def _flatten(some: list[Detections], detections: Sequence[Detections], times: Ar
         sigmas=keypoint_sigmas(some[0].skeleton),
         centre=_torso_centre(some[0].skeleton, keypoints, weights),
         size=body_size(keypoints, weights),
-        strength=strongest.mean(1) * np.clip(np.nan_to_num(box_scores, nan=1.0) / SURE_BOX, 0, 1),
+        strength=surer_half(scores, known) * np.clip(np.nan_to_num(box_scores, nan=1.0) / SURE_BOX, 0, 1),
         boxes=np.concatenate([d.boxes for d in some]).astype(float),
         following=np.concatenate([d.following if d.following is not None else np.full(len(d), -1) for d in some]),
         presence=_optional(some, "presence"),

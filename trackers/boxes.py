@@ -1,0 +1,41 @@
+"""Boxes of people, made fit for a filter, and how much they overlap."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.results import Array, Detections
+from trackers.pool import surer_half
+
+LEAST = 1.0  # px, width and height of a box around a single keypoint
+
+
+def boxes_and_scores(found: Detections) -> tuple[Array, Array]:
+    """(P,4) px boxes x1 y1 x2 y2 at least a pixel wide and high, and (P,) scores.
+
+    A box that is not finite is taken around the known keypoints. A score that the detector does not give is the mean
+    of the surer half of the joints'. Of who has neither box nor keypoints the box is NaN and the score -1.
+    """
+    boxes, scores = found.boxes.astype(float).reshape(-1, 4), found.box_scores.astype(float)
+    points = found.keypoints.astype(float)
+    known = np.isfinite(points).all(-1)
+    scores = np.where(np.isfinite(scores), scores, surer_half(found.scores.astype(float), known))
+    for row in np.flatnonzero(~np.isfinite(boxes).all(1)):
+        there = points[row, known[row]]
+        boxes[row] = [*there.min(0), *there.max(0)] if len(there) else np.nan
+    middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, np.abs(boxes[:, 2:] - boxes[:, :2]) / 2
+    half = np.maximum(half, LEAST / 2)
+    boxes = np.concatenate([middle - half, middle + half], axis=1)
+    return boxes, np.where(np.isfinite(boxes).all(1), scores, -1.0)
+
+
+def overlap(a: Array, b: Array) -> Array:
+    """Intersection over union of every box of a (A,4) with every one of b (B,4) -> (A,B)."""
+    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.maximum(high - low, 0).prod(-1)
+    return shared / np.maximum(area(a)[:, None] + area(b)[None] - shared, 1e-9)
+
+
+def area(boxes: Array) -> Array:
+    """(N,4) px -> (N,) px²."""
+    return (boxes[:, 2:] - boxes[:, :2]).prod(-1)
