@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from checkpoints.commands import app as checkpoints
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=False,
@@ -18,6 +20,7 @@ app = typer.Typer(
     epilog="A first argument that is no command means `run`. Results lie in outputs/<clip>/. "
     "Options of a run: run --help. --debug, with any command, shows an error's traceback.",
 )
+app.add_typer(checkpoints, name="checkpoints")
 Out = Annotated[Path, typer.Option("--out", help="Folder for results.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")]
 
@@ -27,7 +30,7 @@ def run(
     sources: Annotated[
         list[str] | None, typer.Argument(help="Files, folders or globs; none: what is new in outputs/.")
     ] = None,
-    detector: Annotated[str, typer.Option(help="Finds people and their keypoints.")] = "blazepose",
+    detector: Annotated[str, typer.Option(help="Finds people and their keypoints: docs/detectors.md.")] = "blazepose",
     model: Annotated[str | None, typer.Option(help="Which of the detector's models: docs/detectors.md.")] = None,
     detector_weights: Annotated[Path | None, typer.Option(help="The detector's weights, in place of its own.")] = None,
     device: Annotated[str, typer.Option(help="Of the detector: auto, cpu or cuda.")] = "auto",
@@ -39,12 +42,12 @@ def run(
         str, typer.Option(help="2D to 3D: videopose3d, rie, pstmo, pstmo-fast, motionbert, or blazepose.")
     ] = "videopose3d",
     weights: Annotated[Path | None, typer.Option(help="The lifter's weights, as its authors released them.")] = None,
-    person: Annotated[str, typer.Option(help="all, largest, longest or an id.")] = "all",
+    person: Annotated[str, typer.Option(help="all, largest, longest, central, complete, first, or an id.")] = "all",
     height: Annotated[float | None, typer.Option(help="Body height in metres; sets the scale.")] = None,
     fov: Annotated[float | None, typer.Option(help="Field of view across the longer side, in degrees.")] = None,
     focal: Annotated[float | None, typer.Option(help="Focal length in pixels.")] = None,
     cutoff: Annotated[float, typer.Option(help="Smoothing cut-off in Hz; 0: none.")] = 6.0,
-    formats: Annotated[str, typer.Option(help="Of mp4,gif,npz,csv.")] = "mp4,npz,csv",
+    formats: Annotated[str, typer.Option(help="Of mp4,gif,npz,csv,alphapose,openpose,coco.")] = "mp4,npz,csv",
     out: Out = Path("outputs"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do finished stages again.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Nobody found is an error.")] = False,
@@ -247,6 +250,7 @@ def calibrate(
     floor: Annotated[int | None, typer.Option(min=0, help="Frame in which the board lies on the floor.")] = None,
     step: Annotated[int | None, typer.Option(min=1, help="Every how many frames; default: at most 400.")] = None,
     fisheye: Annotated[bool, typer.Option("--fisheye", help="The lenses are fisheyes.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Cameras from a board that they filmed together: lenses, places, scale."""
     from pipeline.command import calibrate_command
@@ -255,6 +259,7 @@ def calibrate(
         calibrate_command(
             videos, board, out=out, cameras=cameras, intrinsics_from=intrinsics_from,
             intrinsics_board=intrinsics_board, timestamps=timestamps, floor=floor, step=step, fisheye=fisheye,
+            quiet=quiet,
         )
     )  # fmt: skip
 
@@ -284,6 +289,7 @@ def _names(text: str | None) -> tuple[str, ...] | None:
 
 def _with_default_command(arguments: list[str]) -> list[str]:
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    commands |= {group.name for group in app.registered_groups if group.name}
     if arguments[:1] and (arguments[0] in commands or arguments[0] in ("--help", "-h")):
         return ["--help", *arguments[1:]] if arguments[0] == "-h" else arguments
     _check_command(arguments[:1], commands)

@@ -16,7 +16,9 @@ import cv2
 import numpy as np
 
 from benchmarks.accuracy import balance_error, read_trc
-from detectors.openpose import folder_of, read_folder
+from detectors.openpose import OpenPose
+from detectors.sightings import Sightings
+from detectors.sightings import number as frame_number
 from multiview.rig import read_rig
 from multiview.rig_fit import CROPS, fit_rig
 from pipeline.options import Options
@@ -44,7 +46,8 @@ def main(given: Sequence[str] | None = None) -> None:
 
 def crop(data: Path) -> None:
     """Median reprojection error in px of a plain triangulation over all four views, per view, per side of the crop."""
-    seen = [_largest(read_folder(folder_of(data / "openpose_json", Path(name).stem))) for name in NAMES]
+    detector, folder = OpenPose(data / "openpose_json"), data / "openpose_json"
+    seen = [_largest(detector.read(detector.place_of(folder, Path(name).stem)[0])) for name in NAMES]
     keypoints, scores = np.stack([s[..., :2] for s in seen]), np.stack([s[..., 2] for s in seen])
     scores = np.where(scores >= SURE, scores, 0)
     everywhere = (scores > 0).all(axis=0)
@@ -57,12 +60,12 @@ def crop(data: Path) -> None:
         print(f"| {side} | " + " | ".join(f"{e:.2f}" for e in (*np.median(inside, axis=1), np.median(inside))) + " |")
 
 
-def _largest(frames: dict[int, list[Array]]) -> Array:
+def _largest(seen: Sightings) -> Array:
     """(T,J,3) of the tallest person of each frame."""
-    out = np.zeros((FRAMES, 25, 3))
-    for number, people in frames.items():
-        if people:
-            out[number] = max(people, key=lambda person: np.ptp(person[person[:, 2] > 0, 1]))
+    out = np.zeros((FRAMES, *seen.joints.shape[1:]))
+    heights = np.where(seen.joints[..., 2] > 0, seen.joints[..., 1], np.nan)
+    for row in np.argsort(np.nanmax(heights, axis=1) - np.nanmin(heights, axis=1)):  # the tallest last
+        out[frame_number(seen.frames[seen.at[row]])] = seen.joints[row]
     return out
 
 

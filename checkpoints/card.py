@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,13 @@ class Card:
     name: str
     file: str
     format: str
-    bytes: int
-    sha256: str
+    bytes: int  # 0: not known
+    sha256: str  # of the file as it is used, not of an archive; empty: not known
     licence: str
     licence_url: str
     sources: list[dict[str, Any]]
     trained_on: str = ""
+    sha256_begins: str = ""  # all that is known of a hash where `sha256` is empty
     details: dict[str, Any] = field(default_factory=dict)  # skeletons, normalisation, receptive field, accuracy ...
 
 
@@ -43,12 +45,17 @@ def card(name: str, folder: Path = CARDS) -> Card:
     """Read the card of that name.
 
     Raises:
-        UsageError: there is no such card.
+        UsageError: there is no such card; the nearest names are suggested.
         MissingError: the card lacks a field or is not TOML.
     """
     path = folder / f"{name}.toml"
     if not path.is_file():
-        raise UsageError(f"no weights called {name!r}", f"known: {', '.join(names(folder))}")
+        near = get_close_matches(name, names(folder), n=3, cutoff=0.6)
+        raise UsageError(
+            f"no weights called {name!r}",
+            f"nearest: {', '.join(near)}" if near else "",
+            "python videopose.py checkpoints list",
+        )
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         known = {key: data.pop(key) for key in list(data) if key in Card.__dataclass_fields__}

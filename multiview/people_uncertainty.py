@@ -93,10 +93,11 @@ def warnings_of(uncertainty: Uncertainty, names: Sequence[str], centres: Array, 
             f"focal lengths of {_listed(names, vague)} are known to {100 * uncertainty.focal[vague].max():.0f} % only "
             f"({_motion(paths)}); give them, or let people walk about, near and far"
         )
-    lost = uncertainty.centre_m > UNSURE_PLACE * max(size, 1e-6)
+    places = uncertainty.centre_m / max(size, 1e-6)
+    lost = places > UNSURE_PLACE
     if lost.any():
         out.append(
-            f"places of {_listed(names, lost)} are known to {100 * uncertainty.centre_m[lost].max():.0f} cm only "
+            f"places of {_listed(names, lost)} are known to {100 * places[lost].max():.0f} % of the rig's size only "
             f"({_motion(paths)})"
         )
     return tuple(out)

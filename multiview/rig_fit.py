@@ -75,7 +75,8 @@ def _assigned(cameras: Sequence[Camera], names: Sequence[str]) -> tuple[list[Cam
         raise InputError(text, hint="videos called like their cameras, or one for every camera in the rig's order")
     if twice or any(f is not None and f is not camera for f, camera in zip(found, cameras, strict=True)):
         text = f"the videos' names ({theirs}) contradict the rig's order ({ours})"
-        raise InputError("cannot tell which camera filmed which video", text, "videos called like their cameras")
+        hint = "videos called like their cameras; or is the rig another's?"
+        raise InputError("cannot tell which camera filmed which video", text, hint)
     return list(cameras), [f"cameras are taken in the rig's order: {ours} filmed {theirs}"]
 
 

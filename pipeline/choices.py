@@ -27,7 +27,7 @@ def choose(kind: str, name: str, table: Mapping[str, str]) -> Any:
 def check(kind: str, name: str, table: Mapping[str, str]) -> None:
     """Raise UsageError when there is no such variant."""
     if name not in table:
-        near = get_close_matches(name, table, n=1, cutoff=0.4)
+        near = get_close_matches(name, table, n=1, cutoff=0.6)
         raise UsageError(f"no {kind} called {name!r}", f"known: {', '.join(table)}", near[0] if near else "")
 
 

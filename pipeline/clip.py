@@ -144,7 +144,8 @@ class _Pictures:
         height, width = _load(files[0]).shape[:2]
         times = np.arange(len(files)) / fps
         told = (f"pictures carry no times; shown at {fps:g} frames per second",) if len(files) > 1 else ()
-        self.info = ClipInfo(str(path), width, height, times, float(fps), warnings=told)
+        names = tuple(file.name for file in files)
+        self.info = ClipInfo(str(path), width, height, times, float(fps), warnings=told, names=names)
 
     def close(self) -> None:
         """Nothing is kept open."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("videopose")
 CLIP = ("pipeline/clip.py", "pipeline/container.py", "pipeline/pixels.py", "pipeline/video.py", "pipeline/metadata.py")
-PLAIN = ("pipeline/cache.py", "pipeline/results.py", "pipeline/skeletons.py")
+PLAIN = ("pipeline/cache.py", "pipeline/results.py", "pipeline/skeletons.py", "pipeline/whole_body.py")
 
 
 class ClipStages:
@@ -47,7 +47,8 @@ class ClipStages:
             code_version(*CLIP, *PLAIN),
             *(() if o.keypoints is None else (self.runner.detector.digest(self.path),)),
         )
-        track_key = key(detect_key, o.tracker, code_version("trackers"))
+        weights = getattr(chosen_class("tracker", o.tracker), "weights", ())
+        track_key = key(detect_key, *version("tracker", o.tracker, weights))
         if (arrays := self.ledger.load("track", track_key)) is None:
             arrays = self._save("track", track_key, self._track(self._detections(detect_key)), "detect", "track")
         return stages.unpack_people(arrays, Track2D), track_key
@@ -117,11 +118,10 @@ class ClipStages:
 
 
 def version(kind: str, name: str, weights: Sequence[str | Path]) -> list[str]:
-    """Name, code and weights (of cards, or files) of a detector or lifter."""
-    from checkpoints.card import card
-    from checkpoints.store import sha256
+    """Name, code and weights (of cards, or files) of a detector, tracker or lifter."""
+    from checkpoints.store import digest, sha256
 
-    digests = (sha256(of) if isinstance(of, Path) else card(of).sha256 for of in weights)
+    digests = (sha256(of) if isinstance(of, Path) else digest(of) for of in weights)
     return [name, code_version(f"{kind}s"), *digests]
 
 

@@ -256,7 +256,7 @@ def sync_command(videos: Sequence[Path], options: Options, cameras: Path | None,
     return 0 if clocks.reliable.all() else InputError.exit_code
 
 
-def calibrate_command(videos: Sequence[Path], board: str, **choices: Any) -> int:
+def calibrate_command(videos: Sequence[Path], board: str, quiet: bool, **choices: Any) -> int:
     """Calibrate the cameras of videos that show a board; prints a table and where the rig lies.
 
     Raises:
@@ -265,9 +265,9 @@ def calibrate_command(videos: Sequence[Path], board: str, **choices: Any) -> int
     from pipeline.calibrating import run
     from pipeline.calibration import Request, table
 
-    console.start_logging(quiet=False)
+    console.start_logging(quiet)
     request = Request(tuple(videos), board, **choices)
-    with console.progress(quiet=False) as progress:
+    with console.progress(quiet) as progress:
         rig = run(request, progress)
     for text in rig.warnings:
         console.say(f"warning: {text}", sys.stderr)

@@ -9,7 +9,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.choices import chosen_class
 from pipeline.errors import MissingError, VideoposeError
+from pipeline.options import Options
 from pipeline.report import PACKAGES
 
 
@@ -77,14 +79,17 @@ def _codecs() -> str:
 
 
 def _weights() -> str:
+    """Of a run without options; there are many more."""
     from checkpoints.card import card, names
     from checkpoints.store import find, local, may_fetch, megabytes
 
-    lines = []
-    for given in map(card, names()):
+    detector, lifter = chosen_class("detector", Options.detector), chosen_class("lifter", Options.lifter)
+    lines, used = [], [*detector.uses(), *lifter.weights]
+    for given in map(card, used):
         path = local(given.name) if may_fetch(given) else find(given.name)  # which then fetches nothing
         place = path or f"not fetched yet ({megabytes(given)} MB at the first run)"
         lines.append(f"{given.name} ({given.licence}): {place}")
+    lines.append(f"{len(names()) - len(used)} more, of other detectors and lifters: videopose.py checkpoints list")
     return "\n           ".join(lines)
 
 

@@ -14,12 +14,13 @@ from pipeline.errors import UsageError
 from pipeline.sources import RESULTS
 
 FORMATS = tuple(RESULTS)
-PEOPLE = ("all", "largest", "longest")
+PEOPLE = ("all", "largest", "longest", "central", "complete", "first")  # trackers/select.py
 SYNC = ("auto", "none")
 MOVING = ("auto", "all", "none")
 OF_VIEWS = ("cameras", "sync", "moving", "name")
 OF_DETECTOR = ("keypoints", "model", "detector_weights", "device")
 DEVICES = ("auto", "cpu", "cuda")
+_LIKELY = {".npz": "npz", ".json": "alphapose"}  # whose file it is likely to be; a folder OpenPose's
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Options:
     tracker: str = "offline"
     lifter: str = "videopose3d"
     weights: Path | None = None  # of the lifter: a file in the place of its own
-    person: str = "all"  # all, largest, longest or an id
+    person: str = "all"  # one of `PEOPLE`, or an id
     height_m: float | None = None  # standing height of the first person; None: a population mean
     fov_deg: float | None = None  # field of view across the longer side
     focal_px: float | None = None
@@ -55,7 +56,7 @@ class Options:
         for kind in ("detector", "tracker", "lifter"):
             check(kind, getattr(self, kind), variants(kind))
         self._check_detector()
-        if self.person not in PEOPLE and not re.fullmatch("[1-9][0-9]{0,8}", self.person):
+        if self.person not in PEOPLE and not re.fullmatch("0|[1-9][0-9]{0,9}", self.person):
             raise UsageError(f"unknown choice of person {self.person!r}", hint=f"{', '.join(PEOPLE)} or a number")
         for option, known in (("sync", SYNC), ("moving", MOVING)):
             if getattr(self, option) not in known:
@@ -82,14 +83,22 @@ class Options:
         if self.detector in from_files and self.keypoints is None:
             raise UsageError(f"--detector {self.detector} reads keypoints from files", hint="--keypoints PATH")
         if self.detector not in from_files and self.keypoints is not None:
-            raise UsageError(f"--detector {self.detector} finds keypoints itself", hint=f"--detector {from_files[0]}")
+            likely = _LIKELY.get(self.keypoints.suffix.lower(), "openpose")
+            why = f"those that read them are {', '.join(from_files)}"
+            raise UsageError(f"--detector {self.detector} finds keypoints itself", why, f"--detector {likely}")
         if self.device not in DEVICES:
             raise UsageError(f"--device {self.device}", f"known: {', '.join(DEVICES)}")
         if choices := self.detector_choices:
             has = signature(chosen_class("detector", self.detector)).parameters
             for name in choices:
                 if name not in has:
-                    raise UsageError(f"--detector {self.detector} has no --{name.replace('_', '-')}")
+                    raise _not_of(self.detector, name)
+
+
+def _not_of(detector: str, choice: str) -> UsageError:
+    option = f"--{choice.replace('_', '-')}"
+    with_it = [name for name in variants("detector") if choice in signature(chosen_class("detector", name)).parameters]
+    return UsageError(f"--detector {detector} has no {option}", f"those that have it are {', '.join(with_it)}")
 
 
 def of_one_clip(options: Options) -> None:

@@ -33,12 +33,13 @@ def provenance(options: Options, given: dict[str, Any] | None = None) -> dict[st
         given: what is known of the file that the options name for the lifter, if they name one.
     """
     from checkpoints.card import card
-    from checkpoints.store import sha256
+    from checkpoints.store import digest, sha256
 
     detector = chosen_class("detector", options.detector)
     uses = detector.uses(**options.detector_choices)
     files = {str(path): {"sha256": sha256(path)} for path in uses if isinstance(path, Path)}
     names = [name for name in uses if isinstance(name, str)]
+    names += getattr(chosen_class("tracker", options.tracker), "weights", ())
     if options.weights is None:
         names += chosen_class("lifter", options.lifter).weights
     return {
@@ -46,7 +47,7 @@ def provenance(options: Options, given: dict[str, Any] | None = None) -> dict[st
         "version": VERSION,
         "python": platform.python_version(),
         "packages": versions((*PACKAGES, *detector.packages)),
-        "weights": {name: {"sha256": card(name).sha256, "licence": card(name).licence} for name in dict.fromkeys(names)}
+        "weights": {name: {"sha256": digest(name), "licence": card(name).licence} for name in dict.fromkeys(names)}
         | files
         | ({options.weights.name: given} if options.weights else {}),
     }

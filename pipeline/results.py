@@ -116,6 +116,7 @@ class ClipInfo:
     rotation: int = 0  # degrees clockwise that were applied
     variable_rate: bool = False
     warnings: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of the pictures, one each, where the clip is made of them
 
 
 @dataclass(frozen=True)

@@ -95,10 +95,10 @@ class Runner:
         if not self._prepared:
             o = self.options
             own = () if o.weights else chosen_class("lifter", o.lifter).weights
-            detector = chosen_class("detector", o.detector)
+            detector, tracker = chosen_class("detector", o.detector), chosen_class("tracker", o.tracker)
             require("detector", detector)
-            require("tracker", chosen_class("tracker", o.tracker))
-            for weight in (*detector.uses(**o.detector_choices), *own):
+            require("tracker", tracker)
+            for weight in (*detector.uses(**o.detector_choices), *getattr(tracker, "weights", ()), *own):
                 if isinstance(weight, str):
                     find(weight)
             if not own:
@@ -147,10 +147,14 @@ class Runner:
 
 
 def _options(given: dict[str, Any]) -> Options:
-    """Paths may be given as text."""
+    """Paths may be given as text, formats as on the command line, a person's id as a number."""
     for name in ("out", "weights", "keypoints", "detector_weights", "cameras"):
         if given.get(name) is not None:
             given[name] = Path(given[name])
+    if isinstance(given.get("formats"), str):
+        given["formats"] = tuple(name.strip() for name in given["formats"].split(","))
+    if isinstance(given.get("person"), int):
+        given["person"] = str(given["person"])
     return Options(**given)
 
 
@@ -191,14 +195,16 @@ class _ClipRun:
     def run(self) -> Scene:
         from trackers.select import select
 
+        writing = Writing(self.runner, [self.clip], self.ledger)
         everyone, track_key = self.stages.tracks()
-        tracks = select(everyone, self.options.person)
+        info = self.clip.info
+        tracks = select(everyone, self.options.person, (info.width, info.height))
         if not tracks and self.options.strict:
             text = f"nobody was found in {len(self.clip.info.times)} frames of {self.path}"
             raise NobodyError(text, hint="a clip in which people are larger, or another --detector")
         motions, camera, key_3d = self._motions(tracks, key(track_key, [track.id for track in tracks]))
         scene = self._scene([drawn(track) for track in tracks], motions, camera)
-        scene = Writing(self.runner, [self.clip], self.ledger).write(scene, key_3d)
+        scene = writing.write(scene, key_3d)
         for text in scene.provenance["warnings"]:
             log.warning("%s: %s", self.path, text)
         return scene
@@ -255,7 +261,7 @@ def claim_folder(
     digest = digests[0] if not others else key(*digests)
     try:
         home = sources.result_folder(options.out, path, digest, others, name)
-        sources.claim(home, path, digest, others)
+        sources.claim(home, path, digest, others, options.keypoints)
         remove_leftovers(home)
     except OSError as error:
         raise OutputError(f"cannot write to {options.out}", str(error), "--out DIR names another place") from error

@@ -14,12 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.files import atomic, is_leftover
+from pipeline.files import atomic, is_leftover, remove
 
 log = logging.getLogger("videopose")
 VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".mts", ".flv"}
 IMAGES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
-RESULTS = {"mp4": "side_by_side.mp4", "gif": "skeleton.gif", "npz": "poses.npz", "csv": "poses.csv"}
+RESULTS = {
+    "mp4": "side_by_side.mp4",
+    "gif": "skeleton.gif",
+    "npz": "poses.npz",
+    "csv": "poses.csv",
+    "alphapose": "alphapose-results.json",
+    "openpose": "openpose",
+    "coco": "keypoints-coco.json",
+}
+OF_VIEWS = {"alphapose": "alphapose", "coco": "coco"}  # of several cameras: folders
 REPORT = "report.json"
 OWNER = ".clip.json"  # not in cache/, which may be deleted at any time
 
@@ -149,21 +158,60 @@ def _read(file: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def claim(home: Path, clip: Path, digest: str, others: Sequence[Path] = ()) -> None:
+def claim(home: Path, clip: Path, digest: str, others: Sequence[Path] = (), read: Path | None = None) -> None:
     """Write down which clip, or which views of a scene, the folder belongs to.
 
     Results of what the clip was before are removed.
+
+    Args:
+        read: what a run is told to read, which stays though it be such a result.
 
     Raises:
         OutputError: the folder cannot be written.
         OSError: it cannot be cleared.
     """
     if (before := _owner(home).get("sha256")) and before != digest:
-        for name in (REPORT, *RESULTS.values()):
-            (home / name).unlink(missing_ok=True)
+        (home / REPORT).unlink(missing_ok=True)
+        for format, path in results(home, views=bool(others)).items():
+            if read is None or path.resolve() not in (read.resolve(), *read.resolve().parents):
+                discard(home, format, path)
     mark = {"path": _path(clip, others), "sha256": digest, "made": [str(p) for p in home.parents if not p.exists()]}
+    _mark(home, mark | {"folders": _folders(home)})
+
+
+def _mark(home: Path, mark: dict[str, Any]) -> None:
+    """Raises OutputError."""
     with atomic(home / OWNER) as temporary:
         temporary.write_text(json.dumps(mark, indent=1), encoding="utf-8")
+
+
+def _folders(home: Path) -> list[str]:
+    """Formats whose results are folders that runs made."""
+    return list(_read(home / OWNER).get("folders", ()))
+
+
+def own(home: Path, format: str) -> None:
+    """Note that a run made the folder of that format, so that a later one may delete it. Raises OutputError."""
+    _mark(home, _read(home / OWNER) | {"folders": sorted({*_folders(home), format})})
+
+
+def results(home: Path, views: bool) -> dict[str, Path]:
+    """Where each format lies, of one clip or of several views."""
+    return {format: home / name for format, name in (RESULTS | (OF_VIEWS if views else {})).items()}
+
+
+def discard(home: Path, format: str, path: Path) -> None:
+    """Delete a result; a folder only where a run is known to have made it: somebody may keep files of his own there.
+
+    Raises:
+        OSError: it cannot be deleted.
+        OutputError: that cannot be noted.
+    """
+    folders = _folders(home)
+    if not path.is_dir() or format in folders:
+        remove(path)
+    if format in folders:
+        _mark(home, _read(home / OWNER) | {"folders": [other for other in folders if other != format]})
 
 
 def release(home: Path) -> None:

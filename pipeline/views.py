@@ -65,6 +65,7 @@ class ViewsRun:
         Raises:
             As `Runner.run_views`.
         """
+        writing = Writing(self.runner, self.clips, self.ledger)
         seen = [self._seen(number) for number in range(len(self.views))]
         self.tell(self.home.name, 1, 1)
         scene_key = key(*(one.key for one in seen), self._choices())
@@ -77,7 +78,7 @@ class ViewsRun:
         self._add_up()
         left_out = self._write_cameras([view.camera for view in scene.views])
         scene = replace(scene, provenance=scene.provenance | {"cameras_left_out": left_out})
-        scene = Writing(self.runner, self.clips, self.ledger).write(scene, key(scene_key, self.options.person))
+        scene = writing.write(scene, key(scene_key, self.options.person))
         if text := summary(scene):
             log.info("%s: %s", self.home.name, text)
         for text in scene.provenance["warnings"]:
@@ -133,12 +134,17 @@ class ViewsRun:
         return replace(view.clip.info, warnings=view.ledger.warnings(view.clip.info))
 
     def _chosen(self, joined: Joined) -> list[int]:
-        """`--person`: who is seen by most views in most frames comes first, as `largest` and `longest` have it."""
+        """`--person`: who is seen by most views in most frames comes first, as `largest` and `longest` have it.
+
+        The other rules are asked of the first view.
+        """
         from trackers.select import select
 
         if self.options.person in ("largest", "longest"):
             return list(range(len(joined.motions)))[:1]
-        ids = [track.id for track in select(joined.tracks[0], self.options.person)]
+        info = self.views[0].clip.info
+        chosen = select(joined.tracks[0], self.options.person, (info.width, info.height))
+        ids = [track.id for track in chosen]
         return [i for i, motion in enumerate(joined.motions) if motion.id in ids]
 
     def _write_cameras(self, cameras: list[Camera]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline import sources
 from pipeline.cache import code_version, key
 from pipeline.choices import choose
-from pipeline.errors import OutputError
+from pipeline.errors import OutputError, UsageError
 from pipeline.ledger import Ledger
 from pipeline.results import Scene
 
@@ -24,11 +24,29 @@ class Writing:
 
     Args:
         clips: whose pictures the film shows, one for each view.
+
+    Raises:
+        UsageError: a file would be replaced from which the detector reads.
+        InputError: files from which it would read are not there.
     """
 
     def __init__(self, runner: Runner, clips: Sequence[Clip], ledger: Ledger) -> None:
         self.runner, self.options, self.clips, self.ledger = runner, runner.options, clips, ledger
         self.cache, self.home = ledger.cache, ledger.home
+        self.files = sources.results(self.home, views=len(clips) > 1)
+        read = {format for format, file in self.files.items() if self._is_read(file)}
+        if wanted := [format for format in self.options.formats if format in read]:
+            text = f"--formats {wanted[0]} would replace {self.files[wanted[0]]}, from which --detector reads"
+            raise UsageError(text, hint="--out DIR, or --formats without it")
+        for format in read:
+            del self.files[format]
+
+    def _is_read(self, file: Path) -> bool:
+        """Does the detector read from this file, or from this folder?"""
+        if self.options.keypoints is None:
+            return False
+        places = (self.runner.detector.place(Path(clip.info.path)).resolve() for clip in self.clips)
+        return any(file.resolve() in (place, *place.parents) for place in places)
 
     def write(self, scene: Scene, scene_key: str) -> Scene:
         """Films and files, then the report; what lies there of other options is removed. Returns the whole scene.
@@ -36,21 +54,22 @@ class Writing:
         Raises:
             OutputError: something cannot be written or replaced.
         """
-        writers = {"mp4": self._film, "gif": self._gif, "npz": self._export, "csv": self._export}
-        done_key = key(scene_key, code_version("visualize", "exporters"))
-        files = {format: self.home / name for format, name in sources.RESULTS.items()}
+        writers = {"mp4": self._film, "gif": self._gif}
+        done_key, files = key(scene_key, code_version("visualize", "exporters")), self.files
         missing = [format for format in files if not self._is_done(format, files[format], done_key)]
         for format in missing:
             self._remove(format, files[format])
-        for format in ("npz", "csv", "mp4", "gif"):
+        for format in sorted(files, key=lambda format: format in writers):  # films last
             if format in missing and format in self.options.formats:
                 with self.ledger.timed(format):
-                    writers[format](scene, files[format], format)
+                    writers.get(format, self._export)(scene, files[format], format)
+                if files[format].is_dir():
+                    sources.own(self.home, format)
                 self.cache.mark(format, done_key, self.ledger.timings[format])
         return self._finish(scene)
 
     def _is_done(self, format: str, file: Path, done_key: str) -> bool:
-        noted = self.cache.marked(format, done_key) if file.is_file() else None
+        noted = self.cache.marked(format, done_key) if file.exists() else None
         wanted = format in self.options.formats
         if noted is None or (wanted and self.options.overwrite):
             return False
@@ -61,10 +80,10 @@ class Writing:
 
     def _remove(self, format: str, file: Path) -> None:
         try:
-            self.cache.unmark(format)
-            if file.is_file():
+            if file.exists():
                 self.ledger.outdate()
-                file.unlink()
+            sources.discard(self.home, format, file)
+            self.cache.unmark(format)
         except OSError as error:
             raise OutputError(f"cannot replace {file}", str(error), "--out DIR names another place") from error
 

@@ -169,12 +169,12 @@ def test_doctor_names_the_precision_that_was_bound():
 
 
 def test_doctor_fetches_no_weights(monkeypatch, tmp_path):
-    from checkpoints import fetch, store
+    from checkpoints import store, wheel
 
     def download(*_, **__):
         raise AssertionError("doctor downloads")
 
-    monkeypatch.setattr(fetch.subprocess, "run", download)
+    monkeypatch.setattr(wheel.subprocess, "run", download)
     monkeypatch.setattr(store.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("VIDEOPOSE_CHECKPOINTS", str(tmp_path))
     monkeypatch.delenv("VIDEOPOSE_OFFLINE", raising=False)

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detectors.openpose import LAYOUTS, OpenPose, folder_of, layout_of, read_folder
+from detectors.openpose import OpenPose
+from detectors.plausible import layout_of
+from detectors.sightings import number as frame_number
 from pipeline.errors import InputError, UsageError
 from pipeline.options import Options
 from pipeline.results import ClipInfo
@@ -21,9 +23,10 @@ from trackers.offline import OfflineTracker
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data" / "balance_4views"
-NAMES = [name for names in LAYOUTS.values() for name in names]
+NAMES = ["body-25", "body-25b", "coco-18", "halpe-26", "coco-17"]  # of whom OpenPose and Pose2Sim write files
+OF_25 = ("body-25", "body-25b")
 # A standing person seen from the front, in parts of the height: x to the right, y down; left is at larger x.
-MIDDLE = {"nose": 0.07, "neck": 0.18, "mid_hip": 0.52, "head_top": 0.0}
+MIDDLE = {"nose": 0.07, "neck": 0.18, "mid_hip": 0.52, "pelvis": 0.52, "head_top": 0.0}
 SIDES = {
     "eye": (0.02, 0.055), "ear": (0.045, 0.065), "shoulder": (0.11, 0.19), "elbow": (0.15, 0.35), "wrist": (0.17, 0.5),
     "hip": (0.06, 0.52), "knee": (0.065, 0.74), "ankle": (0.07, 0.95), "heel": (0.065, 0.98), "big_toe": (0.085, 1.0),
@@ -81,7 +84,7 @@ def test_people_come_frame_by_frame(tmp_path, name, pattern):
 
 
 @given(
-    name=st.sampled_from(LAYOUTS[25]),
+    name=st.sampled_from(OF_25),
     seed=st.integers(0, 10**6),
     turn=st.floats(-3.2, 3.2),
     unseen=st.lists(st.integers(0, 24), max_size=12),
@@ -91,18 +94,19 @@ def test_the_two_orders_of_25_are_told_apart(name, seed, turn, unseen):
     """Upside down and with half of the joints unseen, too."""
     rows = person(name, seed=seed, turn=turn)
     rows[unseen] = 0
-    assert layout_of([rows], Path("x")) == name
+    assert layout_of(rows[None], OF_25, Path("x")) == name
 
 
 def test_an_order_that_cannot_be_told_must_be_named(tmp_path):
     dot = person("body-25", height=1e-6)
     dot[:, :2] = 100.0
     write(tmp_path, {0: [dot]})
-    with pytest.raises(InputError, match="order of the joints"):
+    with pytest.raises(InputError, match="order of the joints") as caught:
         OpenPose(tmp_path).detect(clip())
-    assert OpenPose(tmp_path, layout="body-25b").detect(clip())[0].skeleton == "body-25b"
+    assert "--model body-25b" in caught.value.hint
+    assert OpenPose(tmp_path, model="body-25b").detect(clip())[0].skeleton == "body-25b"
     with pytest.raises(UsageError):
-        OpenPose(tmp_path, layout="body-26")
+        OpenPose(tmp_path, model="body-26")
 
 
 def test_a_small_person_of_low_scores_is_followed(tmp_path):
@@ -131,12 +135,13 @@ def test_nobody_in_any_frame(tmp_path):
 def test_folders_called_like_the_clips(tmp_path):
     for name in ("cam01_json", "cam010", "cam02"):
         write(tmp_path / name, {0: [person("coco-18")]})
-    assert folder_of(tmp_path, "cam01").name == "cam01_json" and folder_of(tmp_path, "cam02").name == "cam02"
-    assert folder_of(tmp_path / "cam02", "cam01") == tmp_path / "cam02"
+    places = [OpenPose.place_of(tmp_path, name)[0].name for name in ("cam01", "cam02")]
+    assert places == ["cam01_json", "cam02"]
+    assert OpenPose.place_of(tmp_path / "cam02", "cam01") == (tmp_path / "cam02", True)
     with pytest.raises(InputError, match="no keypoints of cam03"):
-        folder_of(tmp_path, "cam03")
+        OpenPose.place_of(tmp_path, "cam03")
     with pytest.raises(InputError):
-        folder_of(tmp_path / "none", "cam03")
+        OpenPose.place_of(tmp_path / "none", "cam03")
     detector = OpenPose(tmp_path / "cam02")
     detector.detect(clip(path="cam02.mp4"))
     with pytest.raises(InputError, match="there are several"):
@@ -191,7 +196,7 @@ def test_damaged_files_are_named(tmp_path, text, why):
     write(tmp_path, {0: [person("coco-18")]})
     (tmp_path / "clip_1_keypoints.json").write_text(text)
     with pytest.raises(InputError) as caught:
-        read_folder(tmp_path)
+        OpenPose(tmp_path).read(tmp_path)
     assert "clip_1_keypoints" in caught.value.what and why in caught.value.why
 
 
@@ -201,19 +206,19 @@ def test_a_file_cut_anywhere(tmp_path, end):
     file = write(tmp_path, {0: [person("coco-18")]}) / "clip_000000000000_keypoints.json"
     file.write_text(file.read_text()[:end])
     with pytest.raises(InputError):
-        read_folder(tmp_path)
+        OpenPose(tmp_path).read(tmp_path)
 
 
 def test_what_does_not_belong_together(tmp_path):
     with pytest.raises(InputError, match="cannot read"):
-        read_folder(write(tmp_path / "empty", {}))
+        OpenPose(tmp_path).read(write(tmp_path / "empty", {}))
     write(tmp_path / "two", {0: [person("coco-18")]})
     write(tmp_path / "two", {0: [person("coco-18")]}, "other_{}.json")
     with pytest.raises(InputError, match="same frame 0"):
-        read_folder(tmp_path / "two")
+        OpenPose(tmp_path / "two").detect(clip())
     write(tmp_path / "mixed", {0: [person("coco-18")], 1: [person("body-25")]})
     with pytest.raises(InputError, match="several models"):
-        read_folder(tmp_path / "mixed")
+        OpenPose(tmp_path / "mixed").detect(clip())
 
 
 def test_keypoints_of_another_picture(tmp_path):
@@ -222,7 +227,7 @@ def test_keypoints_of_another_picture(tmp_path):
         OpenPose(tmp_path).detect(clip(1))
     write(tmp_path, {0: [person("body-25", (0.5, 0.1), 0.5)]})
     with pytest.raises(InputError, match="no pixels"):
-        OpenPose(tmp_path, layout="body-25").detect(clip(1))
+        OpenPose(tmp_path, model="body-25").detect(clip(1))
 
 
 # ---- in the pipeline ------------------------------------------------------------------------------------------------
@@ -277,7 +282,9 @@ def test_the_command_line_takes_the_folder(tmp_path, clip):
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs balance_4views of the shared data")
 def test_real_files_are_of_body_25b():
+    folder = DATA / "openpose_json"
     for number in range(1, 5):
-        frames = read_folder(folder_of(DATA / "openpose_json", f"cam{number:02d}"))
-        assert sorted(frames) == list(range(100))
-        assert layout_of([person for people in frames.values() for person in people], DATA) == "body-25b"
+        detector = OpenPose(folder)
+        seen = detector.read(OpenPose.place_of(folder, f"cam{number:02d}")[0])
+        assert sorted(map(frame_number, seen.frames)) == list(range(100))
+        assert layout_of(seen.joints, OF_25, DATA) == "body-25b"

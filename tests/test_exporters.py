@@ -180,14 +180,14 @@ def test_foreign_files_are_refused(tmp_path):
         npz.read(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize("format", ["npz", "csv"])
+@pytest.mark.parametrize("format", EXPORTERS)
 def test_unwritable(tmp_path, format):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
         exporter(format).write(random_scene(), tmp_path / "file" / "poses")
 
 
-@pytest.mark.parametrize("format", EXPORTERS)
+@pytest.mark.parametrize("format", ["npz", "csv"])
 def test_joints_that_are_never_known_are_written_as_unknown(tmp_path, format):
     """As a person of whom a camera sees no hands and one leg only."""
     scene, names = random_scene(), skeleton("h36m-23").joints

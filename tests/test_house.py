@@ -45,7 +45,14 @@ def test_plain_data_imports_plain_data(name):
     assert PLAIN.issuperset(imports(ROOT / f"{name.replace('.', '/')}.py"))
 
 
-@pytest.mark.parametrize("command", ["run", "train"])
+def test_what_is_found_is_kept_by_all_code_that_makes_skeletons():
+    from pipeline.clip_stages import PLAIN as KEPT_BY
+
+    made_of = {name for file in KEPT_BY for name in imports(ROOT / file)} - {"pipeline.files"}
+    assert {f"{name.replace('.', '/')}.py" for name in made_of} <= set(KEPT_BY)
+
+
+@pytest.mark.parametrize("command", ["run", "train", "checkpoints"])
 def test_help_imports_nothing_heavy(command):
     code = (
         "import sys, videopose\n"

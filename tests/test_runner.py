@@ -172,7 +172,7 @@ def test_the_lifters_weights_are_sought_before_any_work(clip, tmp_path, capsys, 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"detector": "blazepos"}, {"tracker": "x"}, {"lifter": "x"}, {"person": "0"}, {"person": "-1"}, {"person": "²"},
+    [{"detector": "blazepos"}, {"tracker": "x"}, {"lifter": "x"}, {"person": "00"}, {"person": "-1"}, {"person": "²"},
      {"person": "9" * 5000}, {"person": ""}],
 )  # fmt: skip
 def test_wrong_choices_are_no_options(wrong):

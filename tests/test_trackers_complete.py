@@ -1,14 +1,14 @@
-"""Filling short gaps of a 2D track, suppressing wild keypoints, choosing people."""
+"""Filling short gaps of a 2D track, suppressing wild keypoints."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import UsageError
 from pipeline.results import Track2D
 from trackers.complete import complete
-from trackers.select import select
 
 TIMES = np.arange(90) / 30
 
@@ -37,6 +37,19 @@ def test_short_gaps_are_bridged_with_falling_scores(begin, length, joint):
     out = complete(hide(smooth_track(), slice(begin, begin + length), joint), TIMES, max_gap_s=0.5)
     assert np.abs(out.keypoints - truth).max() < 8
     assert (out.scores[begin : begin + length, joint] < 0.8).all() and (out.scores > 0).all()
+
+
+def test_small_joints_do_not_change_what_is_done_with_the_body():
+    """Faces and hands make a skeleton's joints many, but no body smaller: what is wild stays the same."""
+    body, random = smooth_track(), np.random.default_rng(0)
+    body.keypoints[:] += random.normal(0, 1, body.keypoints.shape)
+    body.keypoints[40, 10] += [0, 30]  # less than what is wild of such a body
+    face = body.keypoints[:, :1] + random.normal(0, 8, (len(body), 116, 2)).astype(np.float32)
+    whole = replace(
+        body, skeleton="coco-133", keypoints=np.concatenate([body.keypoints, face], 1),
+        scores=np.full((len(body), 133), 0.8, np.float32),
+    )  # fmt: skip
+    np.testing.assert_array_equal(complete(whole, TIMES).keypoints[:, :17], complete(body, TIMES).keypoints)
 
 
 def test_long_gaps_stay_missing():
@@ -83,17 +96,3 @@ def test_few_frames_and_unseen_people(count):
 def test_the_frames_of_the_clip_give_the_times():
     track = hide(smooth_track(TIMES[:20], first=50), slice(8, 11))
     assert np.isfinite(complete(track, TIMES).keypoints).all()
-
-
-def test_select():
-    tall, long = smooth_track(TIMES[:30], 1, 400.0), smooth_track(TIMES, 2, 200.0)
-    both = [tall, long]
-    assert select(both, "all") == both
-    assert select(both, "largest") == [tall]
-    assert select(both, "longest") == [long]
-    assert select(both, "2") == [long]
-    assert select([], "largest") == []
-    with pytest.raises(UsageError, match="no person 3"):
-        select(both, "3")
-    with pytest.raises(UsageError, match="unknown choice"):
-        select(both, "tallest")

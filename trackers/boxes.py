@@ -29,6 +29,16 @@ def boxes_and_scores(found: Detections) -> tuple[Array, Array]:
     return boxes, np.where(np.isfinite(boxes).all(1), scores, -1.0)
 
 
+def around_joints(found: Detections, grown: float = 0.1) -> Array:
+    """(P,4) px around the known joints, by a share of its size larger on every side; NaN where no joint is known."""
+    known = np.isfinite(found.keypoints).all(-1) & (found.scores > 0)
+    points, some = found.keypoints.astype(float), known.any(1)[:, None]
+    low = np.where(known[..., None], points, np.inf).min(1, initial=np.inf)
+    high = np.where(known[..., None], points, -np.inf).max(1, initial=-np.inf)
+    low, high = np.where(some, low, np.nan), np.where(some, high, np.nan)
+    return np.concatenate([low - grown * (high - low), high + grown * (high - low)], axis=1)
+
+
 def overlap(a: Array, b: Array) -> Array:
     """Intersection over union of every box of a (A,4) with every one of b (B,4) -> (A,B)."""
     low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])

@@ -14,11 +14,10 @@ import numpy as np
 from pipeline.results import Array, Detections
 from trackers.boxes import boxes_and_scores, overlap
 from trackers.kalman import AspectHeight, BoxFilter
-from trackers.online import Clock, OnlineTracker, pair
+from trackers.online import JUST, Clock, OnlineTracker, pair
 
 LOW_LIMIT = 0.5  # cost up to which a box of low score is somebody's
 FRESH_LIMIT = 0.7  # and one of high score somebody's who has been seen once
-JUST = 0.005  # s, as containers round the times of frames
 SAME = 0.15  # one minus overlap below which two are one
 
 

@@ -7,7 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.results import Array, Track2D
+from pipeline.skeletons import skeleton
 
+LIMBS = tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+              for side in ("left", "right"))  # fmt: skip
 WINDOW = 2  # frames on either side that a keypoint is compared with
 WILD = 6.0  # times the joint's own usual deviation
 FLOOR = 0.15  # body sizes; a smaller deviation is never wild
@@ -25,7 +28,7 @@ def complete(track: Track2D, times: Array, max_gap_s: float = 0.5) -> Track2D:
     """
     time = np.asarray(times, float)[track.frames]
     known = np.isfinite(track.keypoints).all(-1) & (track.scores > 0)
-    body = _size(track.keypoints, known)
+    body = _size(track, known)
     for joint in range(known.shape[1]):  # one at a time: the windows of all joints of a long clip would fill the memory
         part = slice(joint, joint + 1)
         known[:, part] &= ~_wild(track.keypoints[:, part].astype(float), known[:, part], body)
@@ -69,10 +72,12 @@ def _wild(points: Array, known: Array, body: float) -> Array:
     return np.nan_to_num(away) > limit
 
 
-def _size(points: Array, known: Array) -> float:
-    """px: median over time of the joints' spread, about half a standing body."""
-    some = known.any(1)
-    if not some.any():
+def _size(track: Track2D, known: Array) -> float:
+    """px: median over time of the limbs' spread, about half a standing body, whatever else a skeleton has."""
+    names = skeleton(track.skeleton).joints
+    limbs = [names.index(name) for name in LIMBS if name in names]
+    seen = known[:, limbs].any(1)
+    if not seen.any():
         return 1.0
-    spread = np.sqrt(np.nanvar(np.where(known[..., None], points, np.nan)[some], axis=1).sum(-1))
-    return max(1.8 * float(np.median(spread)), 1.0)
+    points = np.where(known[:, limbs, None], track.keypoints[:, limbs], np.nan)[seen]
+    return max(2.45 * float(np.median(np.sqrt(np.nanvar(points, axis=1).sum(-1)))), 1.0)

@@ -14,9 +14,7 @@ import numpy as np
 from pipeline.results import Array, Detections
 from trackers.boxes import boxes_and_scores, overlap
 from trackers.kalman import AreaRatio
-from trackers.online import FPS, Clock, OnlineTracker, pair
-
-JUST = 0.005  # s, as containers round the times of frames
+from trackers.online import FPS, JUST, Clock, OnlineTracker, pair
 
 
 @dataclass(eq=False)

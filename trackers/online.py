@@ -15,10 +15,11 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from pipeline.results import Array, Detections, Track2D
-from trackers.pool import flatten
+from trackers.pool import Pool, flatten
 from trackers.tracks import as_track, prominence
 
 FPS = 30.0  # of the clips that the papers' figures per frame are meant for
+JUST = 0.005  # s, as containers round the times of frames
 T = TypeVar("T")
 Frames = Callable[[int, int], Iterator[Array]]
 
@@ -73,10 +74,19 @@ class OnlineTracker(ABC):
         pictures = frames(0, len(detections)) if wanted else repeat(None, len(detections))
         each = zip(detections, times, pictures, strict=True)
         given = np.concatenate([self.update(found, float(time), frame) for found, time, frame in each])
-        people = [(number, np.flatnonzero(given == number)) for number in np.unique(given[given >= 0])]
-        people.sort(key=lambda person: -prominence(pool, person[1]))
-        ids = [int(number) for number, _ in people] if self.keeps_ids else range(1, len(people) + 1)
-        return [as_track(pool, rows, number) for number, (_, rows) in zip(ids, people, strict=True)]
+        return self._gathered(pool, given)
+
+    def _gathered(self, pool: Pool, given: Array) -> list[Track2D]:
+        """The tracks of a whole clip, see `gathered`."""
+        return gathered(pool, given, self.keeps_ids)
+
+
+def gathered(pool: Pool, given: Array, keep_ids: bool = False) -> list[Track2D]:
+    """Rows of a pool with the ids that they were given (N,), -1 none -> a track per id, most prominent first."""
+    people = [(number, np.flatnonzero(given == number)) for number in np.unique(given[given >= 0])]
+    people.sort(key=lambda person: -prominence(pool, person[1]))
+    ids = [int(number) for number, _ in people] if keep_ids else range(1, len(people) + 1)
+    return [as_track(pool, rows, number) for number, (_, rows) in zip(ids, people, strict=True)]
 
 
 class Clock:

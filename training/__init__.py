@@ -14,4 +14,5 @@ RECIPES = {
     "pstmo": "training.pstmo",
     "motionbert": "training.motionbert",
     "mdvpose": "training.mdvpose",
+    "pose-similarity": "training.pose_similarity",
 }

@@ -33,17 +33,18 @@ class Mocap:
         return Mocap(*(tensor.to(device) for tensor in tensors), fps=self.fps)
 
 
-def load_mocap(path: Path) -> Mocap:
-    """Read the training subjects of a motion capture file; those kept for testing are left out.
+def load_mocap(path: Path, test: bool = False) -> Mocap:
+    """Read the training subjects of a motion capture file; those kept for testing are left out, or taken alone.
 
     Raises:
         InputError: no such file, not the expected arrays or joints, or nothing to train on.
     """
     data = read_arrays(path)
-    train = ~np.isin(data["subject"], sorted(TEST_SUBJECTS))
-    if not train.any():
-        raise InputError(f"{path} holds nothing to train on", "all its subjects are kept for testing")
-    start, length, subject = (data[key][train] for key in ("start", "length", "subject"))
+    taken = np.isin(data["subject"], sorted(TEST_SUBJECTS)) == test
+    if not taken.any():
+        kept, use = ("none", "test") if test else ("all", "train")
+        raise InputError(f"{path} holds nothing to {use} on", f"{kept} of its subjects are kept for testing")
+    start, length, subject = (data[key][taken] for key in ("start", "length", "subject"))
     take = np.concatenate([np.arange(s, s + n) for s, n in zip(start, length, strict=True)])
     joints = (data["rel"][take].astype(np.float32) + data["root"][take, None]).astype(np.float32)
     contacts = data["contacts"][take]
