@@ -142,14 +142,21 @@ def prepare(
 
 @app.command()
 def evaluate(
-    data: Annotated[Path, typer.Argument(help="The data set's folder, or its file.")],
-    predictions: Annotated[Path, typer.Option(help=".npz with subject/action/camera -> (T,K,3).")],
+    data: Annotated[Path, typer.Argument(help="The data set's folder, or its file; with --tracks the truth.")],
+    predictions: Annotated[
+        Path, typer.Option(help=".npz with subject/action/camera -> (T,K,3); with --tracks a file of tracks.")
+    ],
     protocol: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="human36m (VideoPose3D's), human36m-motionbert, humaneva, mpi-inf-3dhp, ski-pose or egobody."
+            help="human36m (VideoPose3D's, the default), human36m-motionbert, humaneva, mpi-inf-3dhp, ski-pose, "
+            "egobody."
         ),
-    ] = "human36m",
+    ] = None,
+    tracks: Annotated[
+        bool, typer.Option("--tracks", help="Score 2D tracks of a clip instead: MOTA, IDF1, HOTA, PoseTrack, OKS AP.")
+    ] = False,
+    view: Annotated[int, typer.Option(min=1, help="Of --tracks: which camera of files of several.")] = 1,
     keypoints: Annotated[str | None, typer.Option(help="The 2D that was lifted, like gt or cpn_ft_h36m_dbb.")] = None,
     subjects: Annotated[str | None, typer.Option(help="Like S9,S11; default: the papers'.")] = None,
     actions: Annotated[str | None, typer.Option(help="Beginnings of names, like Walk,Sitting.")] = None,
@@ -170,9 +177,13 @@ def evaluate(
     viz_size: Annotated[int, typer.Option(min=120, max=2160, help="Height of the film in pixels.")] = 540,
     viz_no_ground_truth: Annotated[bool, typer.Option("--viz-no-ground-truth", help="Leave the truth away.")] = False,
 ) -> None:
-    """Score 3D predictions by a paper's protocol, or draw them."""
-    from pipeline.command import evaluate_command
+    """Score 3D predictions by a paper's protocol, or draw them; --tracks: 2D tracks."""
+    from pipeline.command import evaluate_command, tracks_command
 
+    if tracks:
+        others = {"protocol": protocol, "keypoints": keypoints, "subjects": subjects, "actions": actions,
+                  "cameras": cameras, "mat": mat, "render": render}  # fmt: skip
+        raise typer.Exit(tracks_command(data, predictions, view, out, json, **others))
     drawing = {
         "path": render, "subject": viz_subject, "action": viz_action, "camera": viz_camera, "video": viz_video,
         "skip": viz_skip, "limit": viz_limit, "downsample": viz_downsample, "size": viz_size,
@@ -180,7 +191,7 @@ def evaluate(
     }  # fmt: skip
     raise typer.Exit(
         evaluate_command(
-            data, predictions, protocol, out, mat, json, drawing,
+            data, predictions, protocol or "human36m", out, mat, json, drawing,
             detector=keypoints, subjects=_names(subjects), actions=_names(actions), cameras=cameras,
         )
     )  # fmt: skip

@@ -201,6 +201,27 @@ def evaluate_command(data: Path, predictions: Path, protocol: str, out: Path | N
     return 0
 
 
+def tracks_command(truth: Path, predictions: Path, view: int, out: Path | None, json: bool, **others: Any) -> int:
+    """Score stored tracks; print the table or JSON, and write JSON where asked. `others` must not be given.
+
+    Raises:
+        UsageError: options of other evaluations.
+        InputError: files that are missing, damaged, without ids, or of other frames.
+        MissingError: the packages that count are not installed.
+    """
+    from pipeline.files import atomic
+    from training.evaluate_tracks import as_json, evaluate, text
+
+    if given := [f"--{name.replace('_', '-')}" for name, value in others.items() if value]:
+        raise UsageError(f"{given[0]} is of the protocols of data sets", "--tracks has one", "leave it away")
+    found = evaluate(truth, predictions, view)
+    if out is not None:
+        with atomic(out) as temporary:
+            temporary.write_text(as_json(found) + "\n", encoding="utf-8")
+    print(as_json(found) if json else text(found))
+    return 0
+
+
 def studio_command(scene: str, out: Path, **choices: Any) -> int:
     """Render a studio scene; `list` prints the names of all scenes. Raises UsageError."""
     from studio.scenes import SCENES

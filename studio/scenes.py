@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -176,11 +176,7 @@ def crossing4_views(o: Options) -> StudioScene:
     random = np.random.default_rng([o.seed, 29])
     motions = []
     for i in range(actors):
-        angle, shift = np.pi * i / actors, random.uniform(-0.35, 0.35, 2)
-        long, wide = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
-        ring = [(2.3, 0.3), (0.0, 0.15), (-2.3, 0.3), (-2.3, -0.3), (0.0, -0.15), (2.3, -0.3)]
-        places = [tuple((shift + a * long + b * wide).tolist()) for a, b in ring]
-        path = through(places[:: -1 if i % 2 else 1], closed=True)
+        path = _ring(random.uniform(-0.35, 0.35, 2), np.pi * i / actors, 2.3, 0.3, bool(i % 2))
         motions.append(walking(path, float(random.uniform(0, 1)), float(random.uniform(0.9, 1.4))))
     cameras = []
     for c in range(views):
@@ -198,6 +194,74 @@ def occluded(o: Options) -> StudioScene:
     )
     path = through([(-1.7, 0.1), (0, 0.0), (1.7, 0.1), (1.8, 0.9), (0, 1.0), (-1.8, 0.9)], closed=True)
     return _scene("occluded", o, (walking(path, speed=1.1),), _front(o), 6.0, Surroundings(boxes=boxes))
+
+
+def occluded3(o: Options) -> StudioScene:
+    """Three people walk rounds behind two posts and a cupboard, and behind each other."""
+    boxes = (
+        Box((-1.3, -1.2, 1.1), (0.35, 0.2, 2.2), 0.2, (100, 120, 135)),
+        Box((0.9, -1.2, 0.8), (0.8, 0.4, 1.6), 0.1, (70, 100, 140)),
+        Box((2.2, -1.0, 1.1), (0.16, 0.16, 2.2), 0.3, (100, 120, 135)),
+    )
+    random = np.random.default_rng([o.seed, 31])
+    motions = tuple(walking(_ring((0.0, 0.9 + 0.5 * i), random.uniform(-0.2, 0.2), 2.4, 0.35, bool(i % 2)),
+                            float(random.uniform(0, 1)), 1.0 + 0.15 * i) for i in range(3))  # fmt: skip
+    camera = look_at((0.0, -6.8, 1.6), (0.0, 0.4, 0.95), o.picture, fov=48)
+    return _scene("occluded3", o, motions, camera, 12.0, Surroundings(boxes=boxes))
+
+
+def passers_by(o: Options) -> StudioScene:
+    """Seven people come into the picture and leave it, one after the other, to the left and to the right."""
+    random = np.random.default_rng([o.seed, 37])
+    motions: list[Motion] = []
+    for i in range(7):
+        speed, deep, right = float(random.uniform(1.0, 1.6)), float(random.uniform(-0.8, 3.0)), bool(i % 2)
+        away = 0.46 * (6.5 + deep) + speed * (1.4 * i - 1.0)  # where the picture ends, and the way until then
+        start, heading = (away if right else -away, deep), (np.pi if right else 0.0) + float(random.uniform(-0.1, 0.1))
+        motions.append(walking(line(start, heading), float(random.uniform(0, 1)), speed))
+    plain = Surroundings(None, 1.0, ((120, 160, 138), (104, 146, 122)), clutter=False)
+    camera = look_at((0.0, -6.5, 1.7), (0.0, 0.4, 0.95), o.picture, fov=48)
+    return _scene("passers_by", o, tuple(motions), camera, 12.0, plain)
+
+
+def uniforms(o: Options) -> StudioScene:
+    """Four people in the same clothes walk rounds that cross."""
+    random = np.random.default_rng([o.seed, 41])
+    cast = []
+    for i in range(4):
+        path = _ring(random.uniform(-0.3, 0.3, 2), np.pi * i / 4 + random.uniform(-0.2, 0.2), 2.1, 0.35, bool(i % 2))
+        motion = walking(path, float(random.uniform(0, 1)), float(random.uniform(0.9, 1.3)))
+        cast.append(replace(Actor.cast(i + 1, motion, o.seed), look=101 * o.seed))
+    camera = look_at((0.0, -7.2, 1.9), (0.0, 0.3, 0.85), o.picture, fov=46)
+    return _scene("uniforms", o, tuple(cast), camera, 12.0)
+
+
+def moving_camera3(o: Options) -> StudioScene:
+    """Three people walk rounds that cross; the camera, in a hand, goes along and turns."""
+
+    def eye(t: float) -> tuple[float, float, float]:
+        return 2.2 * np.sin(0.5 * t), -6.2 + 0.7 * np.sin(0.4 * t), 1.6 + 0.1 * np.sin(0.9 * t)
+
+    def target(t: float) -> tuple[float, float, float]:
+        return 0.7 * np.sin(0.8 * t), 0.3, 0.95
+
+    random = np.random.default_rng([o.seed, 43])
+    motions = tuple(walking(_ring(random.uniform(-0.3, 0.3, 2), np.pi * i / 3, 1.8, 0.4, bool(i % 2)),
+                            float(random.uniform(0, 1)), 1.0 + 0.12 * i) for i in range(3))  # fmt: skip
+    camera = shaken(moving(eye, target, o.picture, 50), seed=o.seed)
+    return _scene("moving_camera3", o, motions, camera, 12.0)
+
+
+def crowd10(o: Options) -> StudioScene:
+    """Ten people walk rounds of their own over one place."""
+    random = np.random.default_rng([o.seed, 47])
+    motions = []
+    for i in range(10):
+        middle = (float(random.uniform(-1.6, 1.6)), float(random.uniform(-0.5, 3.5)))
+        path = _ring(middle, random.uniform(0, np.pi), random.uniform(1.2, 2.4), random.uniform(0.3, 0.9), bool(i % 2))
+        motions.append(walking(path, float(random.uniform(0, 1)), float(random.uniform(0.8, 1.4))))
+    camera = look_at((0.0, -8.5, 2.6), (0.0, 1.2, 0.8), o.picture, fov=50)
+    return _scene("crowd10", o, tuple(motions), camera, 12.0, Surroundings((18.0, 18.0, 3.4)))
 
 
 def outdoors(o: Options) -> StudioScene:
@@ -232,6 +296,14 @@ def mocap(o: Options) -> StudioScene:
     )
 
 
+def _ring(middle: Sequence[float] | Array, angle: float, length: float, width: float, back: bool = False) -> Path:
+    """A long round about `middle`, half as long and wide as said (m), its length at `angle` (rad)."""
+    long, wide = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
+    shape = [(1, 1), (0.0, 0.5), (-1, 1), (-1, -1), (0.0, -0.5), (1, -1)]
+    places = [tuple((np.array(middle) + length * a * long + width * b * wide).tolist()) for a, b in shape]
+    return through(places[:: -1 if back else 1], closed=True)
+
+
 def _front(o: Options) -> CameraPath:
     """A camera before the middle of the room, a little to one side by the seed."""
     aside = float(np.random.default_rng([o.seed, 17]).uniform(-0.6, 0.6))
@@ -250,7 +322,7 @@ def _scene(name: str, o: Options, cast: tuple[Motion | Actor, ...], cameras: obj
 
 
 _ALL = (sample, walk, run, turn, wave, squat, jump, sit, dance, crossing4, crossing4_views, moving_camera, multiview4,
-        occluded, outdoors, vfr, mocap)  # fmt: skip
+        occluded, occluded3, passers_by, uniforms, moving_camera3, crowd10, outdoors, vfr, mocap)  # fmt: skip
 SCENES: dict[str, Callable[[Options], StudioScene]] = {scene.__name__: scene for scene in _ALL}
 
 

@@ -16,7 +16,12 @@ from trackers.linking import Tracklet
 from trackers.pool import Pool
 
 NEAR = 0.15  # similarity to a rival from which a frame is no clean evidence of where the person was going
-DOUBT = 0.5  # a link whose margin is smaller is cut
+DOUBT = 0.3  # a link whose margin is smaller is cut
+ODD = 0.6  # and one whose similarity is a smaller share of what is usual
+COMPANY_S = 1.0  # where nobody else has been or will be, nobody else can have been taken for them
+USUAL_S = 0.3  # before and after
+MOVEMENT_S = 0.1  # odd links that go on for longer are a movement
+ODD_APART_S = 0.05  # at most one cut at an odd link in that time: who slides onto somebody soon slides back
 APART_S = 0.5  # at most one cut at a doubtful link in that time
 CHANGES_APART_S = 0.25  # and at most one at a change of look
 TRANSIT_S = 0.08  # before and after a change of look the pose is of neither person
@@ -44,6 +49,8 @@ def cut(pool: Pool, tracklets: list[Tracklet]) -> list[Piece]:
         changes = _doubtful(pool.time[rows], 1 - leap, CHANGES_APART_S)
         settled = _settled(pool.time[rows], changes)
         doubtful = _doubtful(pool.time[rows], np.array(tracklet.margin), APART_S)
+        odd = np.where(_company(pool, rows), _oddness(pool.time[rows], np.array(tracklet.alike)), 1.0)
+        doubtful += _doubtful(pool.time[rows], DOUBT / ODD * odd, ODD_APART_S)
         if pool.look is not None:  # what would be dropped below is the person's first or last frames
             lasting = [_lasts(pool.time[rows[:k]], step) and _lasts(pool.time[rows[k:]], step) for k in doubtful]
             doubtful = [k for k, kept in zip(doubtful, lasting, strict=True) if kept]
@@ -53,6 +60,29 @@ def cut(pool: Pool, tracklets: list[Tracklet]) -> list[Piece]:
             parts = [part for part in parts if _lasts(pool.time[rows[part]], step)] or parts
         pieces += [Piece(rows[part], clean[part]) for part in parts if len(part)]
     return sorted(pieces, key=lambda p: int(p.rows[0]))
+
+
+def _company(pool: Pool, rows: Array) -> Array:
+    """(n,) bool: somebody else is seen within COMPANY_S."""
+    own = pool.time[rows]
+    everybody, alone = (
+        np.searchsorted(of, own + COMPANY_S, "right") - np.searchsorted(of, own - COMPANY_S) for of in (pool.time, own)
+    )
+    return everybody > alone
+
+
+def _oddness(time: Array, alike: Array) -> Array:
+    """(n,) the similarity of each link as a share of what is usual at that time; 1 where it is low for a while.
+
+    Who jumps or falls is unlike for some frames; who passes to somebody else is so once or twice.
+    """
+    since, until = np.searchsorted(time, time - USUAL_S), np.searchsorted(time, time + USUAL_S, "right")
+    share = alike / np.maximum([np.median(alike[a:b]) for a, b in zip(since, until, strict=True)], 1e-9)
+    edges = np.flatnonzero(np.diff(share < ODD, prepend=False, append=False))
+    for first, stop in edges.reshape(-1, 2):
+        if time[stop - 1] - time[first] > MOVEMENT_S:
+            share[first:stop] = 1.0
+    return share
 
 
 def _lasts(time: Array, step: float) -> bool:

@@ -1,7 +1,8 @@
 """How likely one piece of a track goes on as another, from both sides of the gap between them.
 
-The cost is minus twice a log likelihood up to a constant: constant velocity across the gap, change of velocity, change
-of size, pose where the gap is short, proportions of the limbs in metres and appearance where the detector gives them.
+The cost is minus twice a log likelihood up to a constant: constant velocity across the gap, change of velocity, size
+and facing, whether the way leads out of the picture, pose where the gap is short, proportions of the limbs in metres
+and appearance where the detector gives them.
 """
 
 from __future__ import annotations
@@ -18,21 +19,40 @@ from trackers.pool import Pool
 from trackers.similarity import oks_of_pairs
 
 INSIDE_WORTH = 5.0  # nobody appears or vanishes far inside the picture without a reason, at either end of a gap
+LEFT_WORTH = 12.0  # but who walks out of the picture has left it, and who walks in was outside
 WAIT = 0.5  # cost of a second unseen
-PLACE, PLACE_RATE = 0.12, 0.4  # error of the expected place: body sizes, and more per second of the gap
-TURN, TURN_RATE = 0.5, 2.0  # change of velocity: body sizes per second, and more per second of the gap
-FALL = 6.0  # body sizes per s^2 more that up and down may change, for jumps
+PLACE, TURN = 0.12, 0.5  # body sizes, body sizes per second: what the spreads below are compared with
+LEAP_WORTH = 4.0  # what leaping costs more than walking, as it is rarer
 GROW, GROW_RATE = 0.06, 0.1  # change of the logarithm of the size
 FLEXING = 2.0  # and by how much more where the pose itself stretches and curls up
 SPEED = 1.5  # body sizes per second that people move at, before anything is measured
 JITTER, STRIDE = 0.05, 0.2  # error of a centre in body sizes; of a velocity in body sizes per second, from the gait
-WINDOWS_S = (0.3, 0.5)  # of a piece's end that tell its position and velocity: jumps turn fast, walks sway slowly
+WINDOWS_S = (0.3, 0.5, 0.15)  # of a piece's end that tell its position and velocity: jumps turn fast, walks sway slowly
+CLEAN_S = 0.5  # of a piece's end in which frames without anybody near are looked for
+FACING, FACING_RATE = 0.08, 0.25  # change of facing (see `Pool`): body sizes, and more per second
+FACING_WORTH = 8.0  # at most: detectors exchange left and right
+GLANCE_S = 0.1  # of a piece's end that tells where its person looks
 POSE_GAP_S = 0.2  # up to this gap the pose itself is evidence
 POSE_WORTH = 8.0
 PROPORTION_SPREAD = 0.12  # of log limb lengths between two views of one person
 APPEARANCE_WORTH = 10.0
 SLID = 10.0  # cost of motion and pose that say nothing
 UNKNOWN_LOOK = 0.5  # distance that stands for a look nobody saw
+
+
+@dataclass(frozen=True)
+class Going:
+    """Spreads of what is unforeseen in a movement, in body sizes and seconds, and more for each second of the gap."""
+
+    place: float
+    place_rate: float
+    turn: float  # change of velocity
+    turn_rate: float
+    fall: float  # change of velocity up and down, besides
+
+
+WALKING = Going(0.06, 0.25, 0.5, 0.2, 0.0)
+LEAPING = Going(0.12, 0.4, 0.5, 2.0, 6.0)  # who jumps, falls, dances or turns back
 
 
 @dataclass(frozen=True)
@@ -45,6 +65,7 @@ class Ends:
     velocity: Array  # (M,2) px/s
     doubt: Array  # (M,) px/s, spread of that velocity
     size: Array  # (M,) px
+    facing: Array  # (M,2) as in `Pool`
     flexing: Array  # (M,) how much the logarithm of the size varies there by the pose alone
 
 
@@ -73,7 +94,9 @@ def strand(pool: Pool, piece: Piece, track: Piece | None = None) -> Strand:
 
 def _end_state(pool: Pool, piece: Piece, side: int, window_s: float) -> tuple:
     """The fields of `Ends`: a line through the clean frames nearest to one end, drawn to standing where it is short."""
-    rows = piece.rows[piece.clean] if piece.clean.sum() >= 3 else piece.rows
+    near = np.abs(pool.time[piece.rows] - pool.time[piece.rows[side]]) <= CLEAN_S
+    clean = near & piece.clean
+    rows = piece.rows[clean if clean.sum() >= 3 else near]
     time = pool.time[rows]
     anchor = time[side]
     near = rows[np.abs(time - anchor) <= window_s]
@@ -86,7 +109,9 @@ def _end_state(pool: Pool, piece: Piece, side: int, window_s: float) -> tuple:
     velocity = trust * (spread @ pool.centre[near]) / length
     place = pool.centre[near].mean(0) - velocity * t.mean()
     flexing = float(np.std(np.log(pool.size[near])))
-    return piece.rows[side], anchor, place, velocity, size * np.sqrt(trust * measured), size, flexing
+    last = rows[np.abs(time - time[side]) <= GLANCE_S]
+    facing = np.median(pool.facing[last], axis=0)
+    return piece.rows[side], anchor, place, velocity, size * np.sqrt(trust * measured), size, facing, flexing
 
 
 def ends(states: list[tuple]) -> Ends:
@@ -97,26 +122,35 @@ def costs(pool: Pool, strands: list[Strand], a: Array, b: Array, size: tuple[int
     """(N,) cost of strand b[k] as the continuation of strand a[k]; `size` (w, h) px of the picture."""
     states = [(ends([s.tails[k] for s in strands]), ends([s.heads[k] for s in strands])) for k in range(len(WINDOWS_S))]
     tails, heads = states[0]
-    cost = np.min([_motion(*state, a, b) for state in states], axis=0) + _pose(pool, tails, heads, a, b)
+    ways = ((WALKING, 0.0), (LEAPING, LEAP_WORTH))
+    cost = np.min([_motion(*state, a, b, way) + extra for state in states for way, extra in ways], axis=0)
+    cost += _growth(tails, heads, a, b) + _pose(pool, tails, heads, a, b)
     cost += _slid(pool, strands, a, b) * np.maximum(SLID - cost, 0)
+    cost += _turned(tails.facing[a], heads.facing[b], pool.time[heads.row[b]] - pool.time[tails.row[a]])
     cost += _proportions(strands, a, b) + _appearance(strands, a, b)
+    cost += LEFT_WORTH * np.sqrt(_outside(tails, heads.time[b], a, size) * _outside(heads, tails.time[a], b, size))
     return cost - INSIDE_WORTH * (_inside(tails, size)[a] + _inside(heads, size)[b])
 
 
-def _motion(tails: Ends, heads: Ends, a: Array, b: Array) -> Array:
+def _motion(tails: Ends, heads: Ends, a: Array, b: Array, way: Going) -> Array:
     dt = np.abs(heads.time[b] - tails.time[a])
     size = (tails.size[a] + heads.size[b]) / 2
     drift = (tails.velocity[a] + heads.velocity[b]) / 2 * (heads.time[b] - tails.time[a])[:, None]
     miss = ((heads.centre[b] - tails.centre[a] - drift) ** 2).sum(1)
     unsure = (tails.doubt[a] + heads.doubt[b]) / 2 * dt
-    spread = (size * (PLACE + PLACE_RATE * dt)) ** 2 + unsure**2
+    spread = (size * (way.place + way.place_rate * dt)) ** 2 + unsure**2
     place = miss / spread + np.log(spread / (PLACE * size) ** 2)
-    change = (TURN + TURN_RATE * dt)[:, None] + (FALL * dt)[:, None] * [0.0, 1.0]
+    change = (way.turn + way.turn_rate * dt)[:, None] + (way.fall * dt)[:, None] * [0.0, 1.0]
     change = (size[:, None] * change) ** 2 + (tails.doubt[a] ** 2 + heads.doubt[b] ** 2)[:, None]
     turn = (heads.velocity[b] - tails.velocity[a]) ** 2 / change + 0.5 * np.log(change / (TURN * size[:, None]) ** 2)
+    return place + turn.sum(1) + WAIT * dt
+
+
+def _growth(tails: Ends, heads: Ends, a: Array, b: Array) -> Array:
+    """(N,) cost of the change of size."""
+    dt = np.abs(heads.time[b] - tails.time[a])
     growth = (GROW + GROW_RATE * dt) ** 2 + (FLEXING * tails.flexing[a]) ** 2 + (FLEXING * heads.flexing[b]) ** 2
-    grow = np.log(heads.size[b] / tails.size[a]) ** 2 / growth
-    return place + turn.sum(1) + grow + WAIT * dt
+    return np.log(heads.size[b] / tails.size[a]) ** 2 / growth
 
 
 def _pose(pool: Pool, tails: Ends, heads: Ends, a: Array, b: Array) -> Array:
@@ -132,6 +166,13 @@ def _pose(pool: Pool, tails: Ends, heads: Ends, a: Array, b: Array) -> Array:
         fade = gap / POSE_GAP_S
         cost[short] = POSE_WORTH * ((1 - alike) * (1 - fade) + 0.5 * fade)
     return cost
+
+
+def _turned(before: Array, after: Array, gap: Array) -> Array:
+    """(N,) cost of having turned from one facing to the other in that time (s)."""
+    spread = FACING + FACING_RATE * gap
+    turned = np.nan_to_num((after - before) ** 2).sum(1) / spread**2
+    return np.minimum(turned, FACING_WORTH) + np.log(spread / FACING)
 
 
 def _proportions(strands: list[Strand], a: Array, b: Array) -> Array:
@@ -171,6 +212,13 @@ def _looks_apart(strands: list[Strand], a: Array, b: Array) -> Array:
     """(N,) distances, NaN where nobody saw one of the looks."""
     look = np.stack([s.look for s in strands])
     return np.linalg.norm(look[a] - look[b], axis=-1)
+
+
+def _outside(ends: Ends, time: Array, rows: Array, size: tuple[int, int]) -> Array:
+    """(N,) how surely whoever moves on as at the ends `rows` is out of the picture at `time` (N,): 0 to 1 body size."""
+    place = ends.centre[rows] + ends.velocity[rows] * (time - ends.time[rows])[:, None]
+    beyond = np.maximum(-place, place - (np.array(size) - 1.0)).max(1) / ends.size[rows]
+    return np.clip(beyond, 0, 1)
 
 
 def _inside(ends: Ends, size: tuple[int, int]) -> Array:

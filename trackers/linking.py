@@ -24,20 +24,22 @@ VELOCITY_S = 0.15  # time constant of the velocity estimate
 
 @dataclass
 class Tracklet:
-    """Rows of a Pool that are one person. Per row: margin of its link over the best rival's, similarity to rivals."""
+    """Rows of a Pool that are one person. Per row: its link's margin over the best rival's, similarity, and rivals'."""
 
     rows: list[int]
     margin: list[float] = field(default_factory=lambda: [1.0])
+    alike: list[float] = field(default_factory=lambda: [1.0])
     rival: list[float] = field(default_factory=lambda: [0.0])
     velocity: Array = field(default_factory=lambda: np.zeros(2))  # px/s
 
-    def extend(self, pool: Pool, row: int, margin: float, rival: float) -> None:
+    def extend(self, pool: Pool, row: int, margin: float, alike: float, rival: float) -> None:
         last = self.rows[-1]
         dt = pool.time[row] - pool.time[last]
         blend = 1 - np.exp(-dt / VELOCITY_S) if len(self.rows) > 1 else 1.0
         self.velocity = self.velocity + blend * ((pool.centre[row] - pool.centre[last]) / dt - self.velocity)
         self.rows.append(row)
         self.margin.append(margin)
+        self.alike.append(alike)
         self.rival.append(rival)
 
 
@@ -63,25 +65,41 @@ def _extend_running(pool: Pool, running: list[Tracklet], coast: float, begin: in
     waiting = (pool.time[begin] - pool.time[last] <= coast + 1e-9)[:, None]
     same_id = (pool.following[last][:, None] == pool.following[None, begin:end]) & (pool.following[last] >= 0)[:, None]
     alike = np.maximum(alike, HINT_ALONE * (same_id & _within_leap(pool, running, begin, end)))
+    likely = alike * _sharpness(pool, running, begin)[:, None]
     reward = np.where(waiting & (alike >= GATE), alike + HINT * same_id, 0.0)
     chosen = [(r, d) for r, d in zip(*linear_sum_assignment(-reward), strict=True) if reward[r, d] > 0]
     partner = dict(chosen)
     for r, d in chosen:
-        margin = _margin(alike, r, d, partner)
+        margin = _margin(likely, r, d, partner)
         rivals = np.delete(alike[:, d], r)
         others = np.delete(alike[r], d)
         rival = max(rivals.max(initial=0.0), others.max(initial=0.0))
-        running[r].extend(pool, begin + d, margin, rival)
+        running[r].extend(pool, begin + d, margin, float(alike[r, d]), rival)
     return {begin + d for _, d in chosen}
 
 
 def _affinity(pool: Pool, running: list[Tracklet], begin: int, end: int) -> Array:
     """(R,D) OKS of each tracklet's pose, moved on by its velocity, with each detection."""
-    last, dt, shift = _prediction(pool, running, begin)
+    last, _, shift = _prediction(pool, running, begin)
     rows = slice(begin, end)
-    drift = np.where([len(t.rows) > 1 for t in running], DRIFT, FIRST_DRIFT) * dt
     return oks(pool.keypoints[last] + shift[:, None], pool.weights[last], pool.keypoints[rows], pool.weights[rows],
-               pool.size[last], pool.sigmas, drift)  # fmt: skip
+               pool.size[last], pool.sigmas, _drift(pool, running, begin))  # fmt: skip
+
+
+def _drift(pool: Pool, running: list[Tracklet], begin: int) -> Array:
+    """(R,) body sizes that joints may have moved besides."""
+    dt = pool.time[begin] - pool.time[[t.rows[-1] for t in running]]
+    return np.where([len(t.rows) > 1 for t in running], DRIFT, FIRST_DRIFT) * dt
+
+
+def _sharpness(pool: Pool, running: list[Tracklet], begin: int) -> Array:
+    """(R,) how narrow the place is where each tracklet is expected, 1 for one just seen.
+
+    Who has not been seen for a while could be anywhere near: that a pose is somewhere there says less for them. (The
+    density of a normal distribution, to whose height in one dimension similarity times sharpness is proportional.)
+    """
+    usual = np.median(2 * pool.sigmas) ** 2
+    return np.sqrt(usual / (usual + _drift(pool, running, begin) ** 2))
 
 
 def _within_leap(pool: Pool, running: list[Tracklet], begin: int, end: int) -> Array:
@@ -99,7 +117,7 @@ def _prediction(pool: Pool, running: list[Tracklet], begin: int) -> tuple[Array,
 
 
 def _margin(alike: Array, r: int, d: int, partner: dict[int, int]) -> float:
-    """By which share the link r-d beats the best exchange with another one: 1 by far, 0 not at all."""
+    """By which share the link r-d beats the best exchange with another one: 1 by far, 0 not at all, below 0 none."""
     best = 1.0
     for other in range(len(alike)):
         if other == r:

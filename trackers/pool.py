@@ -41,6 +41,7 @@ class Pool:
     presence: Array | None  # this and the next two as the detector gave them: long clips have many
     world: Array | None
     appearance: Array | None
+    facing: Array  # (N,2) sizes to the right in the picture: from the trunk's right to its left, from it to the nose
     proportions: Array | None  # (N,L) log lengths of limbs in metres, from `world`
     look: Array | None = None  # (N,D) scaled appearance where it shows the person alone, else NaN (appearance.py)
 
@@ -87,6 +88,7 @@ def _flatten(some: list[Detections], detections: Sequence[Detections], times: Ar
     scores = np.concatenate([d.scores for d in some]).astype(float)
     known = np.isfinite(keypoints).all(-1)
     weights = np.where(known, np.clip(np.nan_to_num(scores), MIN_WEIGHT, 1), 0.0)
+    size = body_size(keypoints, known.astype(float))  # by all joints: by the sure ones it would shrink behind others
     box_scores = np.concatenate([d.box_scores for d in some]).astype(float)
     world = _optional(some, "world")
     return Pool(
@@ -99,13 +101,14 @@ def _flatten(some: list[Detections], detections: Sequence[Detections], times: Ar
         weights=weights,
         sigmas=keypoint_sigmas(some[0].skeleton),
         centre=_torso_centre(some[0].skeleton, keypoints, weights),
-        size=body_size(keypoints, weights),
+        size=size,
         strength=surer_half(scores, known) * np.clip(np.nan_to_num(box_scores, nan=1.0) / SURE_BOX, 0, 1),
         boxes=np.concatenate([d.boxes for d in some]).astype(float),
         following=np.concatenate([d.following if d.following is not None else np.full(len(d), -1) for d in some]),
         presence=_optional(some, "presence"),
         world=world,
         appearance=_optional(some, "appearance"),
+        facing=_facing(some[0].skeleton, keypoints, size),
         proportions=None if world is None else _limb_lengths(some[0].skeleton, world),
     )
 
@@ -121,6 +124,16 @@ def _torso_centre(name: str, keypoints: Array, weights: Array) -> Array:
     chosen = np.where(weights[:, torso].sum(1, keepdims=True) > 0, _mask(weights.shape[1], torso), 1.0) * weights
     total = np.maximum(chosen.sum(1, keepdims=True), 1e-9)
     return np.einsum("nj,njc->nc", chosen, np.nan_to_num(keypoints)) / total
+
+
+def _facing(name: str, keypoints: Array, size: Array) -> Array:
+    """(N,2) body sizes, NaN unknown: left minus right of shoulders and hips; nose minus middle of shoulders."""
+    known = skeleton(name)
+    along = keypoints[..., 0] / size[:, None]
+    left, right = known.index(TORSO[0], TORSO[2]), known.index(TORSO[1], TORSO[3])
+    nose = along[:, known.joints.index("nose")] if "nose" in known.joints else np.full(len(size), np.nan)
+    wide = (along[:, left] - along[:, right]).mean(1)
+    return np.stack([wide, nose - along[:, known.index(*TORSO[:2])].mean(1)], axis=1)
 
 
 def _mask(length: int, chosen: list[int]) -> Array:
