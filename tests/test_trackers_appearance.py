@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import people
 import pytest
-from test_trackers_offline import crossing, people_at, switches, track
+from test_trackers_offline import SIZE, crossing, people_at, switches, track
 
-from trackers.cutting import Piece, healed
+from trackers.cutting import Piece, healed, rejoined
 from trackers.linking import link
 from trackers.pool import gather
 
@@ -145,3 +145,41 @@ def test_healing_takes_nothing_from_another_track():
     whole = healed(pool, [Piece(r, np.ones(len(r), bool)) for r in (outer, inner)], tracklets)
     assert [sorted(piece.rows) for piece in whole] == [sorted({*rows} - {*inner}), [*inner]]
     assert all(len(piece.rows) == len(piece.clean) for piece in whole)
+
+
+def in_parts(*frames, x=0.0):
+    """Somebody alone for 60 frames, linked throughout, as pieces of these frames, a row each."""
+    times = np.arange(60) / 30
+    joints = people.walker(lambda t: np.stack([x + 0 * t, 5 + 0 * t], -1), times)[0][None]
+    pool = gather(people_at(joints, 0, missed=0, wrong_hint=False)[0], times)
+    pieces = [Piece(np.array(rows), np.ones(len(rows), bool)) for rows in frames]
+    return pool, pieces, link(pool, times)
+
+
+def rows_of(pieces):
+    return [piece.rows.tolist() for piece in pieces]
+
+
+BEFORE, AFTER = [*range(20)], [*range(23, 60)]
+
+
+def test_who_is_hidden_in_part_stays_one_person():
+    """A cut at a change of look, of which nobody else took either side."""
+    pool, pieces, tracklets = in_parts(BEFORE, AFTER)
+    assert rows_of(rejoined(pool, pieces, tracklets, SIZE)) == [BEFORE + AFTER]
+
+
+def test_a_side_that_another_piece_took_stays_with_it():
+    onward, other = [*BEFORE, *range(45, 60)], [*range(23, 45)]
+    pool, pieces, tracklets = in_parts(onward, other)
+    assert rows_of(rejoined(pool, pieces, tracklets, SIZE)) == [onward, other]
+
+
+@pytest.mark.parametrize("why", ["a long gap", "somebody near", "the rim of the picture"])
+def test_a_cut_that_may_be_an_exchange_stays(why):
+    late = [*range(29, 60)] if why == "a long gap" else AFTER
+    pool, pieces, tracklets = in_parts(BEFORE, late)
+    if why == "somebody near":
+        tracklets[0].rival[21] = 0.5
+    size = (int(pool.centre[0, 0] + 0.5 * pool.size[0]), SIZE[1]) if why == "the rim of the picture" else SIZE
+    assert rows_of(rejoined(pool, pieces, tracklets, size)) == [BEFORE, late]

@@ -25,6 +25,7 @@ ODD_APART_S = 0.05  # at most one cut at an odd link in that time: who slides on
 APART_S = 0.5  # at most one cut at a doubtful link in that time
 CHANGES_APART_S = 0.25  # and at most one at a change of look
 TRANSIT_S = 0.08  # before and after a change of look the pose is of neither person
+RIM = 0.7  # body sizes from the rim of the picture at which people come and leave
 HEALED_S = 0.24  # longest gap at a change of look that is filled again
 BRIEF_S = 0.08  # part of a cut tracklet that is no evidence of anybody, where looks tell people apart
 
@@ -88,6 +89,39 @@ def _oddness(time: Array, alike: Array) -> Array:
 def _lasts(time: Array, step: float) -> bool:
     """Is that more than a moment? Each frame is shown for `step` s."""
     return len(time) > 0 and float(np.ptp(time)) + step > BRIEF_S
+
+
+def rejoined(pool: Pool, pieces: list[Piece], tracklets: list[Tracklet], size: tuple[int, int]) -> list[Piece]:
+    """With the sides of a cut as one where the detector went straight on and no other piece took either.
+
+    Something that hides part of a person changes how they look, too. Not so where somebody was near, or at the rim of
+    the picture (w, h) px, where one may have left and another come.
+    """
+    rim = np.minimum(pool.centre, np.array(size) - 1.0 - pool.centre).min(axis=1) < RIM * pool.size
+    ends, begins = ({int(piece.rows[k]): n for n, piece in enumerate(pieces)} for k in (-1, 0))
+    onward: dict[int, int] = {}
+    for tracklet in tracklets:
+        last = None  # the row that ends a piece, while the rows after it are in none
+        alone = dict(zip(tracklet.rows, (np.array(tracklet.rival) < NEAR) & ~rim[tracklet.rows], strict=True))
+        for row in tracklet.rows:
+            if last is not None and row in begins and pool.time[row] - pool.time[last] <= HEALED_S:
+                if all(alone[between] for between in tracklet.rows if last <= between <= row):
+                    onward[ends[last]] = begins[row]
+                last = None
+            last = row if row in ends else last
+    return _chained(pieces, onward)
+
+
+def _chained(pieces: list[Piece], onward: dict[int, int]) -> list[Piece]:
+    """Each piece with those that it leads to, piece by piece."""
+    out = []
+    for first in sorted(set(range(len(pieces))) - set(onward.values())):
+        chain = [first]
+        while chain[-1] in onward:
+            chain.append(onward[chain[-1]])
+        parts = [pieces[n] for n in chain]
+        out.append(Piece(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "clean"))))
+    return out
 
 
 def healed(pool: Pool, pieces: list[Piece], tracklets: list[Tracklet]) -> list[Piece]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.results import Array, Detections, Track2D
 from trackers.appearance import with_looks
-from trackers.cutting import Piece, cut, healed
+from trackers.cutting import Piece, cut, healed, rejoined
 from trackers.ends import trim
 from trackers.linking import link
 from trackers.pool import Pool, gather
@@ -61,7 +61,8 @@ class OfflineTracker:
         times = np.asarray(times, float)
         tracklets = link(pool, times)
         pool = with_looks(pool, tracklets)
-        pieces = healed(pool, stitch(pool, cut(pool, tracklets), self.max_gap_s, size), tracklets)
+        pieces = stitch(pool, cut(pool, tracklets), self.max_gap_s, size)
+        pieces = healed(pool, rejoined(pool, pieces, tracklets, size), tracklets)
         pieces = [piece for piece in _without_coinciding(pool, pieces) if self._is_person(pool, piece, times)]
         pieces.sort(key=lambda piece: -prominence(pool, piece.rows))
         return [trim(as_track(pool, piece.rows, number), size) for number, piece in enumerate(pieces, 1)]
