@@ -20,7 +20,7 @@ from pipeline.results import Array, Detections
 RELEASED = "keypointrcnn_resnet50_fpn_coco"  # begins the names of torchvision's own files
 HINT = f"{RELEASED}-fc266e95.pth of torchvision, or a state dict of the same network for 17 keypoints"
 PERSON = 1
-BATCH = {"cpu": 2, "cuda": 8}
+BATCH = {"cpu": 1, "cuda": 8}  # frames at a time; on a CPU more of them win no time and take memory
 # The network tells the peak of a joint's heatmap before the softmax, a number without bounds. Detectron, whose network
 # it is, draws joints above 2; so 2 is "as likely as not" here. Seen are -5 to 20: the spread brings 10 to 0.98.
 EVEN, SPREAD = 2.0, 2.0

@@ -10,7 +10,7 @@ from boards_seen import film
 from clips import turned
 from commandline import call
 
-from detectors.torchvision import KeypointRCNN, _network
+from detectors.torchvision import BATCH, KeypointRCNN, _network
 from pipeline.clip import open_clip
 from pipeline.errors import InputError, MissingError
 from pipeline.results import ClipInfo
@@ -129,7 +129,8 @@ def test_what_is_no_person_is_left_out(detector, monkeypatch):
     assert detector.look(frames((64, 48), 1))[0].keypoints.shape == (0, 17, 2)
 
 
-def test_frames_keep_their_order_whatever_the_batch(detector):
+def test_frames_keep_their_order_whatever_the_batch(detector, monkeypatch):
+    monkeypatch.setitem(BATCH, "cpu", 2)
     shown = frames((96, 64), 3)
     clip = SimpleNamespace(info=ClipInfo("a.mp4", 96, 64, np.arange(3) / 30, 30.0), frames=lambda: iter(shown))
     told = []
