@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from pipeline.results import Array, Detections
 from pipeline.skeletons import skeleton
 
 
-class FileDetector:
+class FileDetector(ABC):
     """Everybody whom another program saw in a clip, as its files tell.
 
     Args:
@@ -85,9 +86,9 @@ class FileDetector:
             progress(len(found))
         return found
 
+    @abstractmethod
     def read(self, place: Path) -> Sightings:
         """Everybody in the files of one clip. Raises InputError."""
-        raise NotImplementedError
 
     def files(self, place: Path) -> list[Path]:
         """Of one clip. Raises InputError."""
