@@ -75,7 +75,7 @@ def _decoded(container: av.container.InputContainer) -> Iterator[VideoFrame]:
     while True:
         try:
             packet = next(packets, None)
-        except av.FFmpegError:
+        except (av.FFmpegError, IndexError):  # the latter of a stream that was not there when the file was opened
             break
         if packet is None:
             break

@@ -115,6 +115,8 @@ class Video:
                     keys.append(packet.pts)
         except av.FFmpegError as error:
             faults.append(f"the file ends in an error ({error.strerror})")
+        except IndexError:  # PyAV's, for a packet of a stream that was not there when the file was opened
+            faults.append("the file is damaged: a stream begins in its middle")
         if not faults and is_cut(container, stream, self.path, len(shown), end):
             faults.append("the file is cut: it ends sooner than its header says")
         complete = not untimed and len(set(shown)) == len(shown) > 0

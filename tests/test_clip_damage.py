@@ -57,6 +57,7 @@ def test_cut_anywhere(whole, tmp_path, kind, part):
     place=st.floats(0, 1),
     noise=st.binary(min_size=1, max_size=400),
 )
+@example(kind="ts", place=0.857421875, noise=b"\x01")  # a packet of a stream that begins there
 def test_overwritten_anywhere(whole, tmp_path, kind, place, noise):
     """Whatever bytes are lost, there are as many frames as times, or a message."""
     data = bytearray(whole[kind].read_bytes())
