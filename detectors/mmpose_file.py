@@ -6,13 +6,10 @@ NumPy about the data set, curves of the training) is known by name and dropped; 
 
 from __future__ import annotations
 
-import re
-import warnings
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
-from detectors.torch_parts import check_torch_file, first_line
+from detectors.torch_parts import restricted
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,18 +47,8 @@ def load(path: Path) -> dict[str, Tensor]:
 def _read(path: Path) -> Any:
     import torch
 
-    check_torch_file(path, HINT)
-    beside = torch.serialization.safe_globals([(_Dropped, name) for name in BESIDE])
-    try:
-        with beside, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-        why = f"it asks for {asked[1]}, which is more than weights" if asked else "it is a pickle of more than weights"
-        raise InputError(f"refused to open {path}", f"{why}; nothing was run", HINT) from error
-    except Exception as error:  # a damaged file can fail in any way
-        raise InputError(f"cannot read {path}", f"damaged or not whole: {first_line(error)}", HINT) from error
+    with torch.serialization.safe_globals([(_Dropped, name) for name in BESIDE]):
+        return restricted(path, HINT)
 
 
 def _is_weight(name: Any, value: Any) -> bool:

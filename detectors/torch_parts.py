@@ -47,21 +47,32 @@ def state_dict(path: Path, hint: str) -> dict[str, Any]:
     """
     import torch
 
+    held = restricted(path, hint)
+    held = held.get("model", held.get("state_dict", held)) if isinstance(held, dict) else held
+    if not isinstance(held, dict) or not held or not all(isinstance(part, torch.Tensor) for part in held.values()):
+        raise InputError(f"no weights in {path}", "it holds something else than tensors by name", hint)
+    return held
+
+
+def restricted(path: Path, hint: str) -> Any:
+    """What a file of PyTorch holds, by PyTorch's restricted reader.
+
+    Raises:
+        InputError: no such file, damaged, or more than tensors and plain containers (nothing of it is run).
+    """
+    import torch
+
     check_torch_file(path, hint)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            held = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         why = f"it asks for {asked[1]}, which is more than weights" if asked else "it is a pickle of more than weights"
         raise InputError(f"refused to open {path}", f"{why}; nothing was run", hint) from error
     except Exception as error:  # a damaged file can fail in any way
         raise InputError(f"cannot read {path}", f"damaged or not whole: {first_line(error)}", hint) from error
-    held = held.get("model", held.get("state_dict", held)) if isinstance(held, dict) else held
-    if not isinstance(held, dict) or not held or not all(isinstance(part, torch.Tensor) for part in held.values()):
-        raise InputError(f"no weights in {path}", "it holds something else than tensors by name", hint)
-    return held
 
 
 def check_torch_file(path: Path, hint: str) -> None:

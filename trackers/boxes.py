@@ -40,12 +40,12 @@ def around_joints(found: Detections, grown: float = 0.1) -> Array:
 
 
 def overlap(a: Array, b: Array) -> Array:
-    """Intersection over union of every box of a (A,4) with every one of b (B,4) -> (A,B)."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+    """Intersection over union of every box of a (A,...,4) with every one of b (B,...,4) -> (A,B,...); NaN stays."""
+    low, high = np.maximum(a[:, None, ..., :2], b[None, ..., :2]), np.minimum(a[:, None, ..., 2:], b[None, ..., 2:])
     shared = np.maximum(high - low, 0).prod(-1)
     return shared / np.maximum(area(a)[:, None] + area(b)[None] - shared, 1e-9)
 
 
 def area(boxes: Array) -> Array:
-    """(N,4) px -> (N,) px²."""
-    return (boxes[:, 2:] - boxes[:, :2]).prod(-1)
+    """(...,4) px -> (...,) px²."""
+    return (boxes[..., 2:] - boxes[..., :2]).prod(-1)

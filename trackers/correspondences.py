@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.results import Array
+from trackers.boxes import overlap
 
 FEATURES = 10_000  # of a whole picture
 FEWEST = 500  # of a part of it
@@ -79,7 +80,7 @@ def shared(matches: Matches, before: Array, now: Array) -> Array:
 def shared_around(matches: Matches, before: Array, now: Array) -> Array:
     """The same for J boxes of each, (A,J,4) and (B,J,4) px -> (A,B,J); a box that is NaN holds nothing."""
     if not matches.textured:
-        return overlaps(before, now)
+        return np.nan_to_num(overlap(before, now))
     one = _inside(matches.before, before)
     other = _inside(matches.now, now)
     both = np.einsum("ajm,bjm->abj", one, other, optimize=True)
@@ -91,16 +92,3 @@ def _inside(points: Array, boxes: Array) -> Array:
     """(A,J,M) 0 or 1."""
     low, high = boxes[..., None, :2], boxes[..., None, 2:]
     return ((points >= low) & (points <= high)).all(-1).astype(np.float32)
-
-
-def overlaps(before: Array, now: Array) -> Array:
-    """Intersection over union of boxes (A,J,4) and (B,J,4) px -> (A,B,J); 0 where one is NaN."""
-    low = np.maximum(before[:, None, :, :2], now[None, :, :, :2])
-    high = np.minimum(before[:, None, :, 2:], now[None, :, :, 2:])
-    both = np.maximum(high - low, 0).prod(-1)
-    either = _area(before)[:, None] + _area(now)[None] - both
-    return np.nan_to_num(both / np.where(either > 0, either, np.inf))
-
-
-def _area(boxes: Array) -> Array:
-    return (boxes[..., 2:] - boxes[..., :2]).prod(-1)
