@@ -16,6 +16,7 @@ FARTHEST = 1e5  # px; larger numbers are damage
 OUTSIDE, MARGIN = 0.2, 0.05  # share of joints that may lie outside the picture, by how much of its size
 NO_PIXEL = 2.0  # where no coordinate is larger they are no pixels
 SURELY = 0.8  # ratio of two layouts' strains below which the lower one is the right one
+ENOUGH_BONES = 8  # of somebody who tells one layout from another; with 6 the wrong one was found now and then
 LOST_AT_THE_END = 2  # frames that one decoder has and another has not
 
 
@@ -58,12 +59,16 @@ def check_places(joints: Array, size: tuple[int, int], where: Path) -> None:
 def layout_of(joints: Array, names: Sequence[str], where: Path) -> str:
     """The skeleton whose order makes shorter bones, and sides more alike, of all people (N,J,3); of nobody the first.
 
+    People of whom few bones are seen, in one of the orders, do not count.
+
     Raises:
         InputError: too little is seen to tell.
     """
     if len(names) == 1 or not len(joints):
         return names[0]
-    strains = [_strain(joints, skeleton(name)) for name in names]
+    trees = [skeleton(name) for name in names]
+    seen = np.min([(joints[:, tree.bones, 2] > 0).all(axis=-1).sum(axis=-1) for tree in trees], axis=0)
+    strains = [_strain(joints[seen >= ENOUGH_BONES], tree) for tree in trees]
     best, other = np.sort(strains)[:2]
     if not best < SURELY * other:  # NaN too
         text = f"{joints.shape[1]} joints may be {' or '.join(names)}"
