@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.boxes import iou
+
 Array = NDArray[Any]
 DETECTION_SIZE, LANDMARK_SIZE, GRID = 224, 256, 64
 LANDMARKS, BODY = 39, 33  # the network's points; of these the body's
@@ -54,14 +56,6 @@ def decode_boxes(raw: Array, logits: Array, centres: Array, threshold: float) ->
     return np.concatenate([corners, points], axis=1), scores[rows]
 
 
-def overlap(one: Array, many: Array) -> Array:
-    """Intersection over union of one box (2,2) with (N,2,2) boxes, as corners; (N,)."""
-    inner = np.minimum(one[1], many[:, 1]) - np.maximum(one[0], many[:, 0])
-    both = np.prod(np.maximum(inner, 0), axis=1)
-    union = np.prod(one[1] - one[0]) + np.prod(many[:, 1] - many[:, 0], axis=1) - both
-    return both / np.maximum(union, 1e-12)
-
-
 def weighted_suppression(rows: Array, scores: Array, limit: float = 0.3) -> tuple[Array, Array]:
     """Average each group of boxes that overlap its best by more than `limit`, weighted by score.
 
@@ -73,9 +67,10 @@ def weighted_suppression(rows: Array, scores: Array, limit: float = 0.3) -> tupl
         (G,6,2) and (G,) best scores, highest first.
     """
     order = np.argsort(-scores, kind="stable")
+    boxes = rows[:, :2].reshape(-1, 4)
     kept, best = [], []
     while len(order):
-        near = overlap(rows[order[0], :2], rows[order, :2]) > limit
+        near = iou(boxes[order[:1]], boxes[order])[0] > limit
         near[0] = True  # a box without area does not overlap itself
         group = order[near]
         kept.append(np.average(rows[group], axis=0, weights=scores[group]))

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from detectors.person_boxes import Boxes
-from detectors.suppression import iou
+from pipeline.boxes import iou
 from pipeline.results import Array
 
 MATCH = 0.4  # least IoU of a person with themselves at the next key frame

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from pipeline.boxes import area
 from pipeline.results import Array
 
 AREA = 0.53  # of a person, as a share of the box: what COCO's tools take where no outline is known
@@ -19,15 +20,6 @@ def suppress_boxes(boxes: Array, scores: Array, overlap: float) -> Array:
     sizes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     kept = cv2.dnn.NMSBoxes(sizes.astype(float).tolist(), scores.astype(float).tolist(), 0.0, overlap)
     return np.asarray(kept, int).reshape(-1)
-
-
-def iou(some: Array, others: Array) -> Array:
-    """(P,4), (Q,4) -> (P,Q) intersection over union."""
-    low = np.maximum(some[:, None, :2], others[None, :, :2])
-    high = np.minimum(some[:, None, 2:], others[None, :, 2:])
-    common = np.clip(high - low, 0, None).prod(-1)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (some, others)]
-    return common / np.maximum(areas[0][:, None] + areas[1][None] - common, 1e-9)
 
 
 def similarity(keypoints: Array, scores: Array, areas: Array, sigmas: Array) -> Array:
@@ -56,8 +48,7 @@ def suppress_poses(keypoints: Array, scores: Array, boxes: Array, sigmas: Array,
         boxes: (P,4) px, from which the people's areas are taken.
         limit: object keypoint similarity above which two poses are one person's.
     """
-    areas = AREA * (boxes[:, 2:] - boxes[:, :2]).prod(-1)
-    alike = similarity(keypoints, scores, areas, sigmas) > limit
+    alike = similarity(keypoints, scores, AREA * area(boxes), sigmas) > limit
     kept: list[int] = []
     for index in np.argsort(-scores.mean(axis=1), kind="stable"):
         if not alike[index, kept].any():

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("videopose")
 CLIP = ("pipeline/clip.py", "pipeline/container.py", "pipeline/pixels.py", "pipeline/video.py", "pipeline/metadata.py")
-PLAIN = ("pipeline/cache.py", "pipeline/results.py", "pipeline/skeletons.py", "pipeline/whole_body.py")
+PLAIN = (
+    "pipeline/cache.py",
+    "pipeline/results.py",
+    "pipeline/skeletons.py",
+    "pipeline/whole_body.py",
+    "pipeline/boxes.py",
+)
 
 
 class ClipStages:

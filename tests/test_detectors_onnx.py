@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from benchmarks.crops import random_network, times
 from detectors.onnx_network import Network
 from detectors.onnx_runtimes import CUDA, OnnxRuntime, runtime
-from detectors.suppression import iou, similarity, suppress_boxes, suppress_poses
+from detectors.suppression import similarity, suppress_boxes, suppress_poses
 from pipeline.errors import InputError, MissingError
 from pipeline.skeletons import skeleton
 
@@ -172,12 +172,6 @@ def test_a_gpu_that_is_absent(net, monkeypatch, way):
 
 
 # Doubles
-
-
-def test_overlap_of_boxes():
-    some = np.array([(0, 0, 10, 10), (20, 20, 30, 40)], float)
-    np.testing.assert_allclose(iou(some, np.array([(5, 0, 15, 10), (20, 20, 30, 40), (9, 9, 9, 9)])),
-                               [[1 / 3, 0, 0], [0, 1, 0]])  # fmt: skip
 
 
 def test_the_best_of_boxes_that_overlap_is_kept():

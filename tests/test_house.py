@@ -18,6 +18,7 @@ PLAIN = {
     "pipeline.ahead",
     "pipeline.memory",
     "pipeline.projection",
+    "pipeline.boxes",
 }
 OURS = (*STAGES, "pipeline", "training", "studio", "checkpoints", "benchmarks", "videopose")
 HEAVY = ("numpy", "cv2", "av", "scipy", "openvino", "torch", "lightning_fabric", "rich.progress")

@@ -5,11 +5,12 @@ import pytest
 from crossings import SIZE, crossing, nobody, only, standing, switches
 
 from checkpoints.card import card
+from pipeline.boxes import iou
 from pipeline.clip_stages import version
 from pipeline.options import Options
 from pipeline.report import provenance
 from pipeline.results import Detections
-from trackers.boxes import around_joints, overlap
+from trackers.boxes import around_joints
 from trackers.lighttrack import LightTrack
 
 PICTURE = np.zeros((360, 640, 3), np.uint8)
@@ -53,7 +54,7 @@ class Estimator:
         number = int(given[0][0, 0, 0])
         self.calls.append((number, len(boxes[0])))
         frame = self.frames[number]
-        rows = np.argmax(np.nan_to_num(overlap(boxes[0].astype(float), around_joints(frame))), axis=1)
+        rows = np.argmax(np.nan_to_num(iou(boxes[0].astype(float), around_joints(frame))), axis=1)
         out = only(frame, rows)
         return [Detections(out.skeleton, out.boxes, out.box_scores, out.keypoints,
                            np.full_like(out.scores, 0.1 if number in self.unsure else self.score))]  # fmt: skip

@@ -13,7 +13,7 @@ from pipeline.choices import chosen_class
 from pipeline.results import Detections
 from studio.scenes import build
 from trackers.botsort import BotSort
-from trackers.boxes import boxes_and_scores, overlap
+from trackers.boxes import boxes_and_scores
 from trackers.bytetrack import ByteTrack
 from trackers.kalman import AreaRatio, AspectHeight, WidthHeight
 from trackers.ocsort import OCSort
@@ -199,9 +199,8 @@ def test_a_studio_scene_in_which_people_hide_each_other(make):
     assert seen > 0.6 * sum(len(f) for f in frames)
 
 
-def test_overlap_and_filters_know_their_own_boxes():
+def test_filters_know_their_own_boxes():
     boxes = np.array([[0, 0, 10, 20], [5, 0, 15, 20], [100, 100, 101, 101]], float)
-    np.testing.assert_allclose(overlap(boxes, boxes), [[1, 1 / 3, 0], [1 / 3, 1, 0], [0, 0, 1]])
     for kind in (AspectHeight(), WidthHeight(), AreaRatio()):
         mean, covariance = kind.start(boxes)
         np.testing.assert_allclose(kind.boxes(mean), boxes, atol=1e-9)

@@ -11,7 +11,7 @@ from studio.scenes import build
 from studio.write import write_truth
 from training.datasets import tracked
 from training.hota import hota
-from training.tracking import boxes, clear, overlap, pair, score
+from training.tracking import boxes, clear, pair, score
 from training.tracking_keypoints import posetrack_mota
 
 pytest.importorskip("motmetrics")
@@ -143,9 +143,7 @@ def test_joints_within_half_a_head_are_found(truth):
     assert found["mean"] == pytest.approx((3 - 14) / 17)
 
 
-def test_overlap_and_boxes():
-    a, b = np.array([[0, 0, 2, 2.0]]), np.array([[1, 0, 3, 2], [0, 0, 2, 2], [5, 5, 6, 6], [np.nan] * 4])
-    np.testing.assert_allclose(overlap(a, b), [[1 / 3, 1, 0, 0]])
+def test_boxes():
     none = np.zeros(0, int)
     known = tracked.people(none, none, none, skeleton="coco-17", keypoints=np.zeros((0, 17, 2)))
     assert [len(part) for part in boxes(known, known)] == [0, 0]

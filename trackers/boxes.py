@@ -1,4 +1,4 @@
-"""Boxes of people, made fit for a filter, and how much they overlap."""
+"""Boxes of people, made fit for a filter."""
 
 from __future__ import annotations
 
@@ -37,15 +37,3 @@ def around_joints(found: Detections, grown: float = 0.1) -> Array:
     high = np.where(known[..., None], points, -np.inf).max(1, initial=-np.inf)
     low, high = np.where(some, low, np.nan), np.where(some, high, np.nan)
     return np.concatenate([low - grown * (high - low), high + grown * (high - low)], axis=1)
-
-
-def overlap(a: Array, b: Array) -> Array:
-    """Intersection over union of every box of a (A,...,4) with every one of b (B,...,4) -> (A,B,...); NaN stays."""
-    low, high = np.maximum(a[:, None, ..., :2], b[None, ..., :2]), np.minimum(a[:, None, ..., 2:], b[None, ..., 2:])
-    shared = np.maximum(high - low, 0).prod(-1)
-    return shared / np.maximum(area(a)[:, None] + area(b)[None] - shared, 1e-9)
-
-
-def area(boxes: Array) -> Array:
-    """(...,4) px -> (...,) px²."""
-    return (boxes[..., 2:] - boxes[..., :2]).prod(-1)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.boxes import iou
 from pipeline.results import Array, Detections
-from trackers.boxes import boxes_and_scores, overlap
+from trackers.boxes import boxes_and_scores
 from trackers.kalman import AspectHeight, BoxFilter
 from trackers.online import JUST, Clock, OnlineTracker, pair
 
@@ -104,7 +105,7 @@ class ByteTrack(OnlineTracker):
         return 1 - self._overlap(targets, seen, rows) * seen.scores[rows]
 
     def _overlap(self, targets: Sequence[Target], seen: Seen, rows: Array) -> Array:
-        return overlap(self.filter.boxes(self.filter.stacked(targets)[0]), seen.boxes[rows])
+        return iou(self.filter.boxes(self.filter.stacked(targets)[0]), seen.boxes[rows])
 
     def _expect(self, step: float, now: float) -> None:
         """Everybody to where the filter expects them in this frame; who is lost for too long is given up."""
@@ -152,7 +153,7 @@ class ByteTrack(OnlineTracker):
         here, lost = ([t for t in self._targets if (t.seen == now) == seen] for seen in (True, False))
         if not here or not lost:
             return
-        shared = overlap(*(self.filter.boxes(self.filter.stacked(group)[0]) for group in (here, lost)))
+        shared = iou(*(self.filter.boxes(self.filter.stacked(group)[0]) for group in (here, lost)))
         twice = [(here[h], lost[k]) for h, k in np.argwhere(1 - shared < SAME)]
         dropped = {id(gone if one.age > gone.age else one) for one, gone in twice}
         self._targets = [t for t in self._targets if id(t) not in dropped]

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.boxes import iou
 from pipeline.results import Array
-from trackers.boxes import overlap
 
 FEATURES = 10_000  # of a whole picture
 FEWEST = 500  # of a part of it
@@ -80,7 +80,7 @@ def shared(matches: Matches, before: Array, now: Array) -> Array:
 def shared_around(matches: Matches, before: Array, now: Array) -> Array:
     """The same for J boxes of each, (A,J,4) and (B,J,4) px -> (A,B,J); a box that is NaN holds nothing."""
     if not matches.textured:
-        return np.nan_to_num(overlap(before, now))
+        return np.nan_to_num(iou(before, now))
     one = _inside(matches.before, before)
     other = _inside(matches.now, now)
     both = np.einsum("ajm,bjm->abj", one, other, optimize=True)

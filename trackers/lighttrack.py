@@ -15,8 +15,9 @@ from itertools import repeat
 
 import numpy as np
 
+from pipeline.boxes import iou
 from pipeline.results import Array, Detections, Track2D
-from trackers.boxes import around_joints, overlap
+from trackers.boxes import around_joints
 from trackers.online import Clock, Frames, OnlineTracker, assign, gathered
 from trackers.pool import flatten
 from trackers.pose_similarity import SAME_PERSON, WEIGHTS, apart, load, nodes
@@ -198,4 +199,4 @@ def best_joints(people: Detections) -> Array:
 
 def _overlap(a: Array, b: Array) -> Array:
     """(A,B); none where a box is unknown."""
-    return np.nan_to_num(overlap(a, b))
+    return np.nan_to_num(iou(a, b))

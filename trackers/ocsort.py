@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pipeline.boxes import iou
 from pipeline.results import Array, Detections
-from trackers.boxes import boxes_and_scores, overlap
+from trackers.boxes import boxes_and_scores
 from trackers.kalman import AreaRatio
 from trackers.online import FPS, JUST, Clock, OnlineTracker, pair
 
@@ -97,16 +98,16 @@ class OCSort(OnlineTracker):
     def _match(self, boxes: Array, scores: Array, now: float) -> tuple[list[tuple[Target, int]], list[Target], Array]:
         """Who is seen in which row, who is not seen, and the rows that are nobody's."""
         rows, targets = np.flatnonzero(scores >= self.threshold), self._targets
-        shared = overlap(self.filter.boxes(self.filter.stacked(targets)[0]), boxes[rows])
+        shared = iou(self.filter.boxes(self.filter.stacked(targets)[0]), boxes[rows])
         bonus = self._momentum(targets, boxes[rows], now) * scores[rows]
         pairs, left, rows = pair(targets, rows, self._cost(shared, bonus), 0.0)
         if self.use_byte:
             low = np.flatnonzero((scores > self.low_threshold) & (scores < self.threshold))
-            expected = overlap(self.filter.boxes(self.filter.stacked(left)[0]), boxes[low])
+            expected = iou(self.filter.boxes(self.filter.stacked(left)[0]), boxes[low])
             more, left, _ = pair(left, low, self._cost(expected), 0.0)
             pairs += more
         last = np.array([t.seen[-1][1] for t in left]).reshape(-1, 4)
-        again, left, rows = pair(left, rows, self._cost(overlap(last, boxes[rows])), 0.0)  # OCR
+        again, left, rows = pair(left, rows, self._cost(iou(last, boxes[rows])), 0.0)  # OCR
         return pairs + again, left, rows
 
     def _cost(self, shared: Array, bonus: Array | float = 0.0) -> Array:

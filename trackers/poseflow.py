@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.boxes import iou
 from pipeline.results import Array, Detections, Track2D
 from pipeline.skeletons import skeleton
-from trackers.boxes import around_joints, overlap
+from trackers.boxes import around_joints
 from trackers.correspondences import Features, Matches, OrbMatcher, shared, shared_around
 from trackers.flow_nms import merged
 from trackers.online import Clock, OnlineTracker, assign
@@ -134,8 +135,8 @@ class PoseFlow(OnlineTracker):
         boxes = np.stack([flow.poses.boxes[flow.row] for flow in self._flows])
         squares = np.stack([flow.poses.squares[flow.row] for flow in self._flows])
         parts = np.zeros((4, len(boxes), len(poses)))
-        parts[1] = np.nan_to_num(overlap(boxes, poses.boxes))
-        parts[3] = self._mean_of_best(np.nan_to_num(overlap(squares, poses.squares)), squares, poses.squares)
+        parts[1] = np.nan_to_num(iou(boxes, poses.boxes))
+        parts[3] = self._mean_of_best(np.nan_to_num(iou(squares, poses.squares)), squares, poses.squares)
         weights = np.tile(np.array(FOUND_AGAIN)[:, None], len(boxes))
         last = np.array([flow.frame == self._number - 1 for flow in self._flows])
         if matches is not None and last.any():

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from pipeline.boxes import iou
 from pipeline.skeletons import skeleton
 from training.datasets.tracked import Array, Tracked
 from training.hota import hota
@@ -47,14 +48,14 @@ def pair(truth: Tracked, predicted: Tracked) -> Pairing:
     away = np.zeros(len(predicted), bool)
     for frame in truth.frames[np.isin(truth.frames, truth.frame[truth.ignored])]:
         rows, columns = np.flatnonzero(truth.frame == frame), np.flatnonzero(predicted.frame == frame)
-        away[columns[_only_ignored(overlap(mine[rows], theirs[columns]), truth.ignored[rows])]] = True
+        away[columns[_only_ignored(np.nan_to_num(iou(mine[rows], theirs[columns])), truth.ignored[rows])]] = True
     kept_truth, kept = ~truth.ignored, ~away
     truth, mine, predicted, theirs = truth.rows(kept_truth), mine[kept_truth], predicted.rows(kept), theirs[kept]
     frames = []
     for frame in truth.frames:
         rows = np.arange(*np.searchsorted(truth.frame, [frame, frame + 1]))
         columns = np.arange(*np.searchsorted(predicted.frame, [frame, frame + 1]))
-        frames.append((rows, columns, overlap(mine[rows], theirs[columns])))
+        frames.append((rows, columns, np.nan_to_num(iou(mine[rows], theirs[columns]))))  # 0: unknown
     return Pairing(truth, predicted, frames)
 
 
@@ -135,15 +136,6 @@ def _of_body(tracked: Tracked, joints: list[int] | None) -> Array:
     around = np.concatenate([low - rim, high + rim], axis=1)
     given = np.isfinite(tracked.boxes).all(1, keepdims=True) if joints is None else np.zeros((len(tracked), 1), bool)
     return np.where(given, tracked.boxes, around)
-
-
-def overlap(a: Array, b: Array) -> Array:
-    """(A,4), (B,4) -> (A,B) intersection over union; 0 where a box is unknown."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    both = np.prod(np.maximum(high - low, 0), axis=-1)
-    area_a, area_b = np.prod(a[:, 2:] - a[:, :2], axis=-1), np.prod(b[:, 2:] - b[:, :2], axis=-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.nan_to_num(both / (area_a[:, None] + area_b[None] - both))
 
 
 def score(pairing: Pairing) -> dict[str, float]:
