@@ -3,7 +3,8 @@
 A detector class has
     name        as in the table
     packages    distributions that it needs beside the base install, and `install`, the line that installs them
-    uses(...)   class method: names of weight cards (str) and files of the user's (Path) that its choices lead to
+    uses(...)   class method: names of weight cards (str) and files of the user's (Path) that its choices lead to;
+                raises MissingError for --device cuda where none can be used, so before any weights are fetched
 and is made with its choices: the parameters of its constructor, of which the command line gives those that it has
 (`keypoints`, `model`, `detector_weights`, `device`). What is made has
     skeleton    name in pipeline.skeletons (of a detector that reads files: of the last clip)

@@ -57,9 +57,7 @@ class MediaPipe:
         people: int = PEOPLE,
         confidence: float = 0.5,
     ) -> None:
-        if device == "cuda":
-            raise MissingError("mediapipe has no CUDA", "its packages for Python run on the CPU", "--device cpu")
-        (weights,) = self.uses(model, detector_weights)
+        (weights,) = self.uses(model, detector_weights, device)
         self._path = weights if isinstance(weights, Path) else find(weights)
         self._people, self._confidence = people, confidence
         _check(self._path)
@@ -68,14 +66,16 @@ class MediaPipe:
 
     @classmethod
     def uses(
-        cls, model: str | None = None, detector_weights: Path | None = None, **choices: Any
+        cls, model: str | None = None, detector_weights: Path | None = None, device: str = "auto", **choices: Any
     ) -> tuple[str | Path, ...]:
         """The name of the model's card, or the file in its place.
 
         Raises:
             UsageError: no such model, or a model and a file.
-            MissingError: no such file.
+            MissingError: no such file, or CUDA.
         """
+        if device == "cuda":
+            raise MissingError("mediapipe has no CUDA", "its packages for Python run on the CPU", "--device cpu")
         if model not in (None, *MODELS):
             near = get_close_matches(model, MODELS, n=1, cutoff=0.4)
             raise UsageError(f"mediapipe has no model {model!r}", f"known: {', '.join(MODELS)}", "".join(near))

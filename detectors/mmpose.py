@@ -66,13 +66,18 @@ class MMPose:
         self.skeleton, self.device = self._network.skeleton, self._network.device
 
     @classmethod
-    def uses(cls, model: str | None = None, detector_weights: Path | None = None, **choices: Any) -> tuple:
+    def uses(
+        cls, model: str | None = None, detector_weights: Path | None = None, device: str = "auto", **choices: Any
+    ) -> tuple:
         """Cards or files of the network and of the person detector, and the configuration where it is a file.
 
         Raises:
             UsageError: a model that has no weights of its own, and none are given.
-            MissingError, InputError: a file that is not there, or a folder that does not hold the two.
+            MissingError, InputError: a file or device that is not there, or a folder that does not hold the two.
         """
+        from detectors.torch_parts import check_device
+
+        check_device(device)
         return tuple(part for part in _parts(model, detector_weights) if part is not None)
 
     def detect(self, clip: Any, progress: Callable[[int], None] | None = None) -> list[Detections]:

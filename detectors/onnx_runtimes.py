@@ -47,6 +47,12 @@ def runtime(path: Path, device: str) -> Runtime:
         return OpenVino(path)
 
 
+def check_device(device: str) -> None:
+    """Raise MissingError where cuda is asked for and ONNX Runtime has none, before there is a network to try it on."""
+    if device == "cuda":
+        _onnxruntime(CUDA)
+
+
 class OpenVino:
     """A network on the CPU. Raises InputError."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from detectors.looking import detections, look_through
 from detectors.models import existing, found, model_of, named
 from detectors.onnx_network import Network, told
-from detectors.onnx_runtimes import Outputs
+from detectors.onnx_runtimes import Outputs, check_device
 from detectors.person_boxes import letterbox, shrinkage
 from detectors.suppression import suppress_boxes
 from pipeline.errors import InputError
@@ -51,6 +51,7 @@ class RTMO:
     @classmethod
     def uses(cls, model: str | None = None, detector_weights: Path | None = None, device: str = "auto") -> tuple:
         """Card or file of the network. Raises UsageError, MissingError."""
+        check_device(device)
         own = model_of(cls.name, MODELS, model or DEFAULT)
         return (own if detector_weights is None else existing(Path(detector_weights), HINT),)
 

@@ -17,7 +17,7 @@ from detectors.key_frames import boxes_of
 from detectors.looking import batches, detections, held
 from detectors.models import existing, found, model_of, named
 from detectors.onnx_network import Network, told
-from detectors.onnx_runtimes import Outputs, output_names
+from detectors.onnx_runtimes import Outputs, check_device, output_names
 from detectors.person_boxes import Boxes, PersonBoxes
 from detectors.suppression import suppress_poses
 from pipeline.errors import InputError
@@ -66,6 +66,7 @@ class RTMPose:
     @classmethod
     def uses(cls, model: str | None = None, detector_weights: Path | None = None, device: str = "auto") -> tuple:
         """Cards and files of the pose network and of the box network. Raises UsageError, MissingError, InputError."""
+        check_device(device)
         pose, boxes = model_of(cls.name, MODELS, model or DEFAULT)
         if detector_weights is None:
             return pose, boxes

@@ -27,6 +27,12 @@ def torch_device(wish: str) -> Any:
     return torch.device("cuda" if there and wish != "cpu" else "cpu")
 
 
+def check_device(device: str) -> None:
+    """Raise MissingError where cuda is asked for and PyTorch has none; PyTorch is imported for that alone."""
+    if device == "cuda":
+        torch_device(device)
+
+
 def described(device: Any) -> str:
     """For the user: what a `torch.device` is."""
     import torch

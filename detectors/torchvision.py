@@ -13,7 +13,7 @@ import numpy as np
 
 from detectors.looking import detections, look_through
 from detectors.models import existing
-from detectors.torch_parts import described, first_line, state_dict, torch_device
+from detectors.torch_parts import check_device, described, first_line, state_dict, torch_device
 from pipeline.errors import InputError
 from pipeline.results import Array, Detections
 
@@ -57,8 +57,9 @@ class KeypointRCNN:
         self.device = described(self._device)
 
     @classmethod
-    def uses(cls, detector_weights: Path | None = None, **choices: Any) -> tuple[str | Path]:
-        """The name of the card, or the file. Raises MissingError where there is no such file."""
+    def uses(cls, detector_weights: Path | None = None, device: str = "auto", **choices: Any) -> tuple[str | Path]:
+        """The name of the card, or the file. Raises MissingError where there is no such file, or device."""
+        check_device(device)
         return ("keypointrcnn",) if detector_weights is None else (existing(Path(detector_weights), HINT),)
 
     def detect(self, clip: Any, progress: Callable[[int], None] | None = None) -> list[Detections]:

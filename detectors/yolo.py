@@ -15,7 +15,7 @@ from typing import Any
 
 from detectors.looking import detections
 from detectors.models import existing
-from detectors.torch_parts import torch_device
+from detectors.torch_parts import check_device, torch_device
 from detectors.yolo_decode import Raw, decode
 from detectors.yolo_picture import Letterbox
 from pipeline.errors import UsageError
@@ -73,17 +73,20 @@ class YOLO:
         self._threshold, self._overlap = threshold, overlap
 
     @classmethod
-    def uses(cls, model: str | None = None, detector_weights: Path | None = None, **choices: Any) -> tuple[str | Path]:
+    def uses(
+        cls, model: str | None = None, detector_weights: Path | None = None, device: str = "auto", **choices: Any
+    ) -> tuple[str | Path]:
         """The name of the card, or the file.
 
         Raises:
             UsageError: a model and a file, or a model that is none of Ultralytics' for poses.
-            MissingError: there is no such file.
+            MissingError: there is no such file, or device.
         """
         from difflib import get_close_matches
 
         from checkpoints.card import names
 
+        check_device(device)
         if detector_weights is not None:
             if model is not None:
                 raise UsageError("--model and --detector-weights both name a model", hint="one of them")

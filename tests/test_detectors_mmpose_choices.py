@@ -183,3 +183,5 @@ def test_the_graphics_card_that_is_not_there(installed, tmp_path):
     config = write_config(tmp_path)
     with pytest.raises(MissingError, match="cuda"):
         MMPose(str(config), write_weights(config), "cuda")
+    with pytest.raises(MissingError, match="cuda"):  # before weights are fetched, too
+        MMPose.uses(device="cuda")

@@ -115,3 +115,6 @@ def test_what_is_wrong_with_weights_or_device_is_said(film, weights, tmp_path, c
     given = ("--detector-weights", weights, "--device", "cuda", "--out", tmp_path)
     got, _, err = call(capsys, "run", clip, "--detector", "rtmpose", *given)
     assert got == 4 and "looked for the package onnxruntime-gpu" in err and "requirements-cuda.txt" in err
+    for detector in ("rtmpose", "rtmo"):  # before weights are fetched, too
+        got, _, err = call(capsys, "run", clip, "--detector", detector, "--device", "cuda", "--out", tmp_path)
+        assert got == 4 and "requirements-cuda.txt" in err and "no weights" not in err

@@ -225,6 +225,8 @@ def test_files_of_before_pytorch_1_6_are_opened(weights, tmp_path):
 def test_a_graphics_card_that_is_absent(weights):
     with pytest.raises(MissingError, match="cuda"):
         KeypointRCNN(detector_weights=weights, device="cuda")
+    with pytest.raises(MissingError, match="cuda"):  # before weights are fetched, too
+        KeypointRCNN.uses(device="cuda")
 
 
 def test_the_card_or_the_file(weights):

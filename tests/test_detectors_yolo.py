@@ -428,6 +428,8 @@ def test_an_unknown_model_gets_the_nearest(monkeypatch):
 def test_a_graphics_card_that_is_absent(marked):
     with pytest.raises(MissingError, match="cuda"):
         YOLO(detector_weights=marked[0], device="cuda")
+    with pytest.raises(MissingError, match="cuda"):  # before weights are fetched, too
+        YOLO.uses(device="cuda")
 
 
 def test_the_licence_is_told(marked, caplog):
