@@ -41,12 +41,10 @@ class AlphaPose(FileDetector):
         """Everybody in the file.
 
         Raises:
-            InputError: it cannot be read, is cut off, holds nobody's keypoints or such as cannot be.
+            InputError: it cannot be read, is cut off, or holds keypoints that cannot be.
         """
         file = self.files(place)[0]
         frames, found, size = entries(load_json(file, self.hint), file, self.hint)
-        if not frames:
-            raise InputError(f"there is nobody in {file}", "it holds an empty list", self.hint)
         seen = of_people(
             frames, [entry.frame for entry in found], self._joints(found, file), self._boxes(found, file),
             [_score(entry, file, self.hint) for entry in found], [_id(entry, file, self.hint) for entry in found],

@@ -30,7 +30,6 @@ BAD = {
     "empty": ("", "cut off"),
     "deep": ("[" * 100_000, "cut off"),
     "no text": ("\udcff", "cut off"),
-    "an empty list": ([], "empty list"),
     "nothing by picture": ({}, "neither a list"),
     "a number": (3, "neither a list"),
     "other lists": ({"annotations": 3}, "neither a list"),

@@ -148,8 +148,9 @@ def test_pictures_of_one_name_and_two_endings_stay_apart(tmp_path):
 def test_nobody(tmp_path):
     assert json.loads(written(tmp_path, "alphapose", scene_of([])).read_text()) == []
     assert json.loads(written(tmp_path, "coco", scene_of([])).read_text()) == []
-    found = OpenPose(written(tmp_path, "openpose", scene_of([]))).detect(clip(COUNT))
-    assert [len(d) for d in found] == [0] * COUNT
+    for form, detector in READERS.items():
+        found = detector(written(tmp_path, form, scene_of([]))).detect(clip(COUNT))
+        assert [len(d) for d in found] == [0] * COUNT
 
 
 # ---- other skeletons ------------------------------------------------------------------------------------------------
