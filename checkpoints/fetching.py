@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,10 @@ def _from(source: dict[str, Any], wanted: Card, cards: Path, home: Path) -> Path
     if source["kind"] == "https":
         return _from_https(source, wanted, home)
     together = _of_same_wheel(source, cards)
-    with tempfile.TemporaryDirectory(dir=home, prefix=".fetch-") as scratch:
+    mark = f".fetch-{source['sha256'][:12]}-"
+    for left in home.glob(f"{mark}*"):  # of a process that was killed: the lock is ours now
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=home, prefix=mark) as scratch:
         paths = from_wheel(source, {file: member for file, (member, _) in together.items()}, Path(scratch))
         return _keep({file: (path, together[file][1]) for file, path in paths.items()}, home)[wanted.file]
 

