@@ -16,7 +16,8 @@ ultralytics = pytest.importorskip("ultralytics", reason="needs requirements-yolo
 
 import yolo_models as models  # noqa: E402 - what follows is of no use without it
 from boards_seen import film  # noqa: E402
-from test_detectors_yolo import CELLS, check, hostile, white_cells  # noqa: E402
+from test_detectors_yolo import CELLS, check, white_cells  # noqa: E402
+from test_detectors_yolo_files import hostile  # noqa: E402
 
 from detectors import yolo_file, yolo_network  # noqa: E402
 from detectors.yolo import YOLO  # noqa: E402

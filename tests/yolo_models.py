@@ -5,6 +5,7 @@ import numpy as np
 import torch
 
 from benchmarks import detectors_networks as networks
+from detectors import yolo_file
 from detectors.yolo_decode import Head
 
 HEAD = Head(strides=(32,), bins=16, person=0, classes=1, size=640, single=False, doubled=True)
@@ -88,3 +89,18 @@ def save(path, network, **more):
     trained = {"model": network, "ema": None, "epoch": -1, "train_args": {"imgsz": 640, "task": "pose"}}
     torch.save(trained | more, path)
     return path
+
+
+def prepare(monkeypatch, folder):
+    """A file that opens as a network which takes white squares for people; where it is kept; all openings."""
+    opened = []
+
+    def load(path):
+        opened.append(path)
+        return Marked().eval(), HEAD
+
+    monkeypatch.setattr(yolo_file, "load", load)
+    monkeypatch.setenv("VIDEOPOSE_CHECKPOINTS", str(folder / "store"))
+    path = folder / "marked.pt"
+    path.write_bytes(b"stands for a model")
+    return path, folder / "store" / "openvino", opened
