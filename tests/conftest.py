@@ -6,6 +6,11 @@ from importlib import import_module
 
 import pytest
 from clips import write
+from hypothesis import settings
+
+# The same examples in every run; `--hypothesis-profile default` looks for others.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 if os.environ.get("VIDEOPOSE_OPTIONAL"):  # `.ci/optional` has installed it all: what is missing is a failure there
     pytest.importorskip = lambda name, *_, **__: import_module(name)
