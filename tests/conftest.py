@@ -8,8 +8,9 @@ import pytest
 from clips import write
 from hypothesis import settings
 
-# The same examples in every run; `--hypothesis-profile default` looks for others.
-settings.register_profile("same", derandomize=True)
+# The same examples in every run; `--hypothesis-profile search` looks for others.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None)
 settings.load_profile("same")
 
 if os.environ.get("VIDEOPOSE_OPTIONAL"):  # `.ci/optional` has installed it all: what is missing is a failure there

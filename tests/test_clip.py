@@ -88,7 +88,7 @@ def test_variable_rate_is_kept_and_told(tmp_path, ending):
     assert [bar(frame) for frame in clip.frames()] == list(range(11))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.integers(2, 900), min_size=1, max_size=12))
 def test_times_are_the_containers(tmp_path, steps):
     ticks = np.cumsum([0, *steps]).tolist()

@@ -27,7 +27,7 @@ def decodable(path):
 # ---- damage ---------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(kind=st.sampled_from(["mp4", "late.mp4", "frag.mp4", "mkv", "webm", "avi", "gif", "ts"]), part=st.floats(0, 1))
 @example(kind="avi", part=0.6953125)  # its first frame is cut: grey
 @example(kind="avi", part=0.8125)  # its last frame is cut
@@ -51,7 +51,7 @@ def test_cut_anywhere(whole, tmp_path, kind, part):
         assert clip.info.warnings
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from(["mp4", "frag.mp4", "mkv", "webm", "avi", "gif", "ts"]),
     place=st.floats(0, 1),

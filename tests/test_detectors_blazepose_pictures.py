@@ -92,7 +92,7 @@ def slow_refine(point, logits, window=9, least=0.5):
     return np.array([sum(w * c for w, c, _ in cells), sum(w * r for w, _, r in cells)]) / total / 64
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**31), st.floats(0.001, 0.999), st.floats(0.001, 0.999), st.floats(-6, 1))
 def test_refinement_is_the_centre_of_mass_of_the_neighbourhood(seed, x, y, level):
     heatmaps = (np.random.default_rng(seed).normal(0, 1.5, (64, 64, 2)) + level).astype(np.float32)

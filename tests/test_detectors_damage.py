@@ -173,7 +173,7 @@ def almost_right(draw):
 
 
 @given(data=ANY | almost_right(), kind=st.sampled_from([AlphaPose, Coco, Halpe, OpenPose]))
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_json_is_read_or_refused(tmp_path, data, kind):
     file = save(tmp_path / "0.json", data)
     try:

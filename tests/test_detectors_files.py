@@ -227,7 +227,7 @@ def test_archives_that_cannot_be(tmp_path):
 
 
 @given(end=st.integers(0, 1500))
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_archive_cut_anywhere(tmp_path, end):
     np.savez(tmp_path / "a.npz", kpts=people("coco-17", 4))
     content = (tmp_path / "a.npz").read_bytes()

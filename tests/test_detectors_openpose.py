@@ -84,7 +84,7 @@ def test_people_come_frame_by_frame(tmp_path, name, pattern):
 
 
 @given(name=st.sampled_from(OF_25), seed=st.integers(0, 10**6), turn=st.floats(-3.2, 3.2))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_two_orders_of_25_are_told_apart(name, seed, turn):
     """Upside down, too."""
     assert layout_of(person(name, seed=seed, turn=turn)[None], OF_25, Path("x")) == name
@@ -97,7 +97,7 @@ def test_the_two_orders_of_25_are_told_apart(name, seed, turn):
     unseen=st.sets(st.integers(0, 24)),
 )
 @example("body-25b", 0, 0.0, {0, 1, 4, 5, 7, 9, 11, 14, 15, 16})
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_of_people_half_seen_the_order_is_right_or_asked_for(name, seed, turn, unseen):
     rows = person(name, seed=seed, turn=turn)
     rows[list(unseen)] = 0
@@ -211,7 +211,7 @@ def test_damaged_files_are_named(tmp_path, text, why):
 
 
 @given(end=st.integers(0, 400))
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_file_cut_anywhere(tmp_path, end):
     file = write(tmp_path, {0: [person("coco-18")]}) / "clip_000000000000_keypoints.json"
     file.write_text(file.read_text()[:end])

@@ -133,7 +133,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     joints=random_arrays(
         np.float32, (4, 17, 3), elements=st.one_of(st.floats(-100, 100, width=32), st.just(float("nan")))

@@ -67,7 +67,7 @@ def assert_same(found, tracks, size=COUNT):
 @given(seed=st.integers(0, 10**6), spans=st.lists(st.tuples(st.integers(0, 8), st.integers(1, 4)), min_size=1,
                                                    max_size=3), holes=st.sampled_from([0.0, 0.4, 0.97]),
        size=st.sampled_from([(320, 240), (3840, 2160)]))  # fmt: skip
-@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_read_back_is_identical(tmp_path, form, name, seed, spans, holes, size):
     tracks = [track(n, name, first, count, seed, holes, size) for n, (first, count) in enumerate(spans, 1)]
     assume(any((t.scores > 0).any() for t in tracks))

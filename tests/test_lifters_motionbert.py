@@ -59,7 +59,7 @@ def test_frames_and_joints_see_each_other():
 
 
 @given(st.integers(1, 70), st.integers(1, 3), st.integers(1, 20), st.booleans())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_any_track_and_the_batch_does_not_matter(frames, people, batch, root_relative):
     network, track = small(), inputs(people, frames, 17, 3, name="track")
     whole = network.lift(track, root_relative)
@@ -149,7 +149,7 @@ def test_noise_is_as_described():
 
 
 @given(st.integers(1, 60), st.integers(1, 3), st.integers(0, 2**31))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_noise_of_any_clip_repeats(frames, batch, seed):
     points = inputs(batch, frames, 17, 2, name="points")
     spoilt = noise.add_noise(points, torch.Generator().manual_seed(seed))

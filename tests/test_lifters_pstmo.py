@@ -121,7 +121,7 @@ def test_a_pretrained_encoder_fits():
 
 
 @given(st.integers(1, 60), st.floats(0, 0.99), st.integers(0, 16), st.integers(0, 2**31))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_drawn_masks(frames, share, joints, seed):
     hidden_frames, hidden_joints = draw_masks(frames, 17, share, joints, torch.Generator().manual_seed(seed))
     again = draw_masks(frames, 17, share, joints, torch.Generator().manual_seed(seed))
@@ -152,7 +152,7 @@ def test_back_projection_returns_the_true_pose():
 
 
 @given(st.integers(1, 30), st.integers(1, 3), st.sampled_from([(3,), (3, 3), (1, 3)]), st.integers(1, 3))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_whole_tracks_are_one_window_per_frame(frames, people, strides, step):
     network, track = small(strides), inputs(people, frames, 17, 2, name="track")
     whole = network.lift(track, step=step)
@@ -171,7 +171,7 @@ def test_whole_track_of_the_published_network():
 
 
 @given(st.integers(1, 40), st.integers(1, 50), st.integers(1, 50), st.integers(1, 3))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_chunks_do_not_matter(frames, batch, block, step):
     network, track = small(), inputs(2, frames, 17, 2, name="track")
     assert (network.lift(track, step, batch, block) - network.lift(track, step)).abs().max() < 1e-9

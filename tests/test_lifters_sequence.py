@@ -44,7 +44,7 @@ def close(one, other, tolerance=1e-5):
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(frames=st.integers(1, 45), fps=st.sampled_from([12.5, 25.0, 30.0, 50.0, 60.0, 120.0]))
 def test_any_length_at_any_rate(make_lifter, name, kind, frames, fps):
     track, times = walking_by(frames, fps)
@@ -225,7 +225,7 @@ def test_frame_rate_hardly_matters(make_lifter, name, kind):
     assert np.abs(lifted[0][::2] - lifted[1]).mean() < 0.1 * np.abs(lifted[0]).mean()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(x=st.floats(-400, 400), y=st.floats(-200, 200), size=st.floats(0.3, 2.0))
 def test_motionbert_does_not_see_place_and_size(make_lifter, x, y, size):
     """Through a very long lens, where another place is no other view."""

@@ -53,7 +53,7 @@ def lift(lifter, pixels, times, **changes):
     return lifter.lift(Track2D(**{**track.__dict__, **changes}), CAMERA, times)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 80), st.floats(0.0, 0.6))
 def test_training_and_run_normalise_alike(seed, frames, missing):
     rng = np.random.default_rng(seed)
@@ -173,7 +173,7 @@ def test_distortion_is_taken_out(lifter):
     np.testing.assert_allclose(lifter.lift(track, bent, times).joints, straight.joints, atol=1e-3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(5, 240), st.integers(2, 200), st.integers(0, 1000))
 def test_grid_covers_the_times_and_lines_survive(fps, frames, seed):
     rng = np.random.default_rng(seed)

@@ -13,7 +13,7 @@ WINDOW = 12
 
 
 @given(st.integers(1, 200), st.integers(1, 30), st.integers(0, 10))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_windows_cover_and_weights_sum_to_one(frames, window, overlap):
     overlap = min(overlap, window // 3)
     begins = starts(frames, window, overlap)
@@ -37,7 +37,7 @@ def numbered(at):
 
 @given(st.integers(WINDOW + 1, 100), st.integers(0, WINDOW // 3))
 @example(21, 4)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_borders_fade(frames, overlap):
     track = torch.arange(frames, dtype=torch.float64).reshape(1, -1, 1, 1)
     whole = blend(numbered, track, WINDOW, overlap).flatten()
@@ -62,7 +62,7 @@ def test_offsets_between_windows_are_taken_out():
 
 
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_batch_does_not_matter(frames, batch, people):
     track = torch.rand(people, frames, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(frames))
 

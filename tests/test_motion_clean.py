@@ -78,7 +78,7 @@ def test_low_frame_rates_are_left_alone():
     np.testing.assert_array_equal(lowpass(values, times, 6.0), values)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(1, 60))
 def test_uneven_times_keep_lines_and_constants(seed, count):
     rng = np.random.default_rng(seed)
@@ -152,7 +152,7 @@ def test_standing_feet_stop_sliding_and_sinking(size):
     assert np.linalg.norm(after - joints, axis=-1).mean() < np.linalg.norm(before - joints, axis=-1).mean() + 0.002
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 1000), st.floats(0.002, 0.03))
 def test_bones_are_constant_after_all(seed, size):
     joints, contacts = walk(TIMES[:60])

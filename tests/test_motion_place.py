@@ -160,7 +160,7 @@ def test_a_stage_that_no_stature_explains_is_told(raised):
     assert placed.quality["one_floor"] == (raised == 0)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.permutations([0, 1, 2]), st.booleans())
 def test_the_order_of_people_does_not_matter(order, given_height):
     camera = people.look(12)

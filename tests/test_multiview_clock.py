@@ -46,7 +46,7 @@ def test_equal_clocks_keep_every_byte(move, offset):
             assert one == other
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.floats(-0.8, 0.8), st.floats(0.9, 1.1))
 def test_parabolas_come_back_at_any_time_within_and_nothing_far_beyond(seed, offset, rate):
     own, scene = uneven(seed), np.arange(0, 60) / 25
@@ -65,7 +65,7 @@ def test_parabolas_come_back_at_any_time_within_and_nothing_far_beyond(seed, off
     np.testing.assert_array_equal(np.diff(moved.frames), 1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.floats(-0.3, 0.3))
 def test_there_and_back_again(seed, offset):
     own = np.arange(60) / 60

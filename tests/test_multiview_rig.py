@@ -18,7 +18,7 @@ from pipeline.errors import InputError, UsageError
 DATA = Path(__file__).parents[2] / "shared" / "data"
 NO_FISHEYE = ("freemocap-json", "qualisys", "easymocap", "panoptic")
 NO_RATIONAL = ("freemocap-json", "qualisys", "panoptic")
-same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=6)
+same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=6)
 
 
 @pytest.mark.parametrize("format", FORMATS)

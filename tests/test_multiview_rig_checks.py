@@ -31,7 +31,7 @@ MISTAKES = {
 }
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), count=st.integers(2, 8), radius=st.floats(1.5, 30), east=st.floats(-9, 9))
 def test_a_good_rig_is_left_alone(seed, count, radius, east):
     rig = ring(count, radius, target=(east, 1.5, 1.0), seed=seed)

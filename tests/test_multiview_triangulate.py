@@ -32,7 +32,7 @@ def test_without_noise_it_is_exact(views, moving):
     assert np.isfinite(result.covariance).all() and result.error_px.max() < 1e-4
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(range(5)), st.integers(0, 1000))
 def test_the_order_of_views_does_not_matter(order, seed):
     cameras = ring(5)
@@ -44,7 +44,7 @@ def test_the_order_of_views_does_not_matter(order, seed):
     np.testing.assert_array_equal(other.used, one.used[list(order)])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 4), st.integers(0, 1000), st.sampled_from(["nan", "unscored"]))
 def test_a_view_that_sees_nothing_changes_nothing(at, seed, how):
     cameras = ring(4)

@@ -67,7 +67,7 @@ def test_nothing_jumps(name, body):
     assert np.linalg.norm(np.diff(joints, axis=0), axis=-1).max() * RATE < 12
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(name=st.sampled_from(sorted(MOTIONS)), times=st.lists(st.floats(0, 3), min_size=1, max_size=6))
 def test_a_moment_does_not_depend_on_the_others(name, times):
     body = build_body(Proportions())

@@ -30,7 +30,7 @@ def hide(track, rows, joints=slice(None)):
     return track
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 16))
 def test_short_gaps_are_bridged_with_falling_scores(begin, length, joint):
     truth = smooth_track().keypoints
@@ -68,7 +68,7 @@ def test_gaps_count_in_seconds():
     assert np.isnan(out.keypoints[44:46]).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(3, 86), st.integers(0, 16), st.floats(120, 1000), st.floats(0, 6.28))
 def test_a_keypoint_that_leaps_away_for_a_frame_is_put_back(frame, joint, far, angle):
     truth = smooth_track().keypoints

@@ -121,7 +121,7 @@ def test_birth_and_death_are_right_to_the_frame():
     assert found.observed.all() and len(found) == 84
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(5, 60), st.integers(1, 60))
 def test_gaps_up_to_the_limit_are_one_person(begin, length):
     joints, times = line((-1.5, 5), (0.8, 0.0), seconds=5)
@@ -144,7 +144,7 @@ def test_a_gap_beyond_the_limit_is_two_tracks():
     assert len(track(detections, times, max_gap_s=5.0)) == 1
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_detections_does_not_matter(random):
     joints, times = crossing(1, seconds=2)

@@ -93,7 +93,7 @@ def test_somebody_who_is_lost_is_waited_for_a_second(make, gap, tracks, fps):
 
 
 @KINDS
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10**6), cut=st.integers(1, 39))
 def test_later_frames_change_nothing(make, seed, cut):
     frames = crowd(np.random.default_rng(seed))
@@ -103,7 +103,7 @@ def test_later_frames_change_nothing(make, seed, cut):
 
 
 @KINDS
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10**6))
 def test_nobody_has_two_boxes_and_tracks_are_the_detections(make, seed):
     frames = crowd(np.random.default_rng(seed), missed=0.3)
@@ -236,7 +236,7 @@ def test_an_area_does_not_shrink_to_nothing():
     assert kind.predict(mean, covariance, 10)[0][0, 2] == pytest.approx(4000)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 10**6), st.floats(0.1, 1.2))
 def test_an_assignment_costs_the_least_when_the_limit_is_paid_for_every_pair_that_is_not_made(
     rows, columns, seed, limit

@@ -62,7 +62,7 @@ def test_published_views_are_compared_with_the_first_that_has_the_moment():
     assert view_agreement(poses, ~everything(2, 4, 6)).item() == 0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), views=st.integers(2, 5))
 def test_turned_copies_agree_and_mirrored_ones_do_not(seed, views):
     pose = torch.from_numpy(np.random.default_rng(seed).normal(0, 0.3, (4, 17, 3)))

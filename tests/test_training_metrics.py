@@ -20,7 +20,7 @@ def test_published_values():
     assert metrics.weighted(predicted, target, weights) == pytest.approx(2.7143915684393445, abs=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 5.0))
 def test_alignment_ignores_similarity_but_not_reflection(seed, scale):
     rng = np.random.default_rng(seed)

@@ -20,7 +20,7 @@ from visualize.film import write_film
 from visualize.gif import write_gif
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(steps=st.lists(st.integers(8, 400), min_size=1, max_size=25))
 def test_film_has_every_frame_at_its_time(tmp_path_factory, steps):
     times = np.cumsum([0, *steps]) / 1000

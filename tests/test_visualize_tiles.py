@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from filmed import Pictures, camera, scene_of, standing
 from filmed_views import blank, ring, studio, views_scene
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.projection import project
@@ -18,7 +18,6 @@ from visualize.tiles import arranged
 SHAPES = [(1280, 720), (720, 1280), (640, 480), (1080, 1920), (640, 640), (1920, 800)]
 
 
-@settings(deadline=None)
 @given(
     sizes=st.lists(st.sampled_from(SHAPES), min_size=1, max_size=16),
     height=st.integers(240, 600).map(lambda n: 2 * n),
@@ -64,7 +63,6 @@ def test_the_first_view_shows_its_own_frames():
     assert filming.all()
 
 
-@settings(deadline=None)
 @given(
     rate=st.floats(5, 120),
     offset=st.floats(-2, 2),
