@@ -1,47 +1,46 @@
-"""How fast are the optional detectors against the packages that their networks come from?
+"""How fast are our detectors against the packages that their networks come from?
 
     python -m benchmarks.detectors outputs/sample.mp4
 
 Each side reads the same clip from its file and does the whole way to keypoints, with the same network, size and
 thresholds: ours by `detect`, the package by the call that its documentation names. Rounds alternate; told are medians,
-and the ratio's median over the rounds. A detector that is not installed is left out. Weights are those of the store
-where they are on this machine, else random ones that see a few people: the work is the same.
+the ratio's median over the rounds, and the people a frame that ours and theirs saw. What is not installed is left out,
+with the line that installs it; rows want environments of their own. Weights are those of the store where they are on
+this machine, else random ones that see a few people: the work is the same.
 
+    blazepose    MediaPipe Tasks on the two networks of the store, for as many people and for one; ours reads each
+                 frame forwards and backwards. `benchmarks.speed` compares with MediaPipe's older loop for one person
+    rtmpose      rtmlib's `Body`, frame by frame, and its `PoseTracker` that looks for boxes as seldom as ours (each
+                 4th frame), in ONNX Runtime and in OpenVINO, person by person. Random people stand still
+    rtmo         rtmlib's `RTMO`, frame by frame, in ONNX Runtime and in OpenVINO
     yolo         YOLO.predict(clip, stream=True), as it comes (which leaves one core free) and on all cores
     torchvision  the model, called frame by frame
+    mmpose       `inference_topdown` of each frame with its boxes, which are given to both
+    mediapipe    `detect_for_video` of each frame, the loop of its documentation
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import numpy as np
-
-from benchmarks import detectors_networks as networks
-from pipeline.choices import chosen_class, require
+from benchmarks.detectors_rows import ROWS, lacking
+from benchmarks.detectors_sides import Row
 from pipeline.clip import open_clip
-from pipeline.errors import MissingError
-from pipeline.results import Array
-
-Run = Callable[[Path], Any]  # looks at every frame of a clip
 
 
-@dataclass(frozen=True)
-class Row:
-    """One comparison."""
+class Told(NamedTuple):
+    """What is told of one rival."""
 
-    what: str  # the network and its size
-    ours: Run
-    rivals: dict[str, Run]
-    frames: int  # of the clip that are looked at
+    ours: float  # frames/s
+    theirs: float
+    ratio: float  # ours by theirs
+    people_ours: float  # that were seen, a frame
+    people_theirs: float
 
 
 def main() -> None:
@@ -51,118 +50,43 @@ def main() -> None:
     parser.add_argument("--detectors", nargs="+", default=list(ROWS), choices=list(ROWS))
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
-    print(f"{'detector':<12} {'network':<28} {'against':<30} {'ours':>7} {'theirs':>7} {'ratio':>6}   frames/s")
+    columns = f"{'ours':>7} {'theirs':>7} {'ratio':>6}   people a frame"
+    print(f"{'detector':<12} {'network':<31} {'against':<32} {columns}, frames/s")
     for name in asked.detectors:
-        try:
-            require("detector", chosen_class("detector", name))
-        except MissingError as error:
-            print(f"{name:<12} left out: {error.what}; {error.hint}")
+        if why := lacking(name):
+            print(f"{name:<12} left out: {why}")
             continue
         with tempfile.TemporaryDirectory(prefix="videopose-detectors-") as scratch:
-            os.environ |= {"YOLO_CONFIG_DIR": scratch, "YOLO_VERBOSE": "false", "YOLO_OFFLINE": "true"}
             row = ROWS[name](asked.clip, Path(scratch))
             clip = _beginning(asked.clip, row.frames, Path(scratch) / "beginning.mkv")
-            for rival, (ours, theirs, ratio) in compare(row, clip, asked.rounds).items():
-                print(f"{name:<12} {row.what:<28} {rival:<30} {ours:7.2f} {theirs:7.2f} {ratio:6.2f}", flush=True)
+            for rival, told in compare(row, clip, asked.rounds).items():
+                numbers = "{:7.2f} {:7.2f} {:6.2f}   {:.2f} and {:.2f}".format(*told)
+                print(f"{name:<12} {row.what:<31} {rival:<32} {numbers}", flush=True)
 
 
-def compare(row: Row, clip: Path, rounds: int) -> dict[str, tuple[float, float, float]]:
-    """For each rival: our frames/s, theirs, ours by theirs; medians over alternating rounds after a warm-up."""
+def compare(row: Row, clip: Path, rounds: int) -> dict[str, Told]:
+    """Of each rival, medians over alternating rounds after a warm-up."""
     sides = {"": row.ours} | row.rivals
     spent: dict[str, list[float]] = {name: [] for name in sides}
+    people = dict.fromkeys(sides, 0.0)
+    with open_clip(clip) as opened:
+        frames = len(opened)
     for number in range(rounds + 1):
         for name, side in sides.items():
             begin = time.perf_counter()
-            side(clip)
+            people[name] = side(clip) / frames
             if number:
                 spent[name].append(time.perf_counter() - begin)
     return {
-        name: (
-            row.frames / statistics.median(spent[""]),
-            row.frames / statistics.median(spent[name]),
+        name: Told(
+            frames / statistics.median(spent[""]),
+            frames / statistics.median(spent[name]),
             statistics.median(theirs / ours for theirs, ours in zip(spent[name], spent[""], strict=True)),
+            people[""],
+            people[name],
         )
         for name in row.rivals
     }
-
-
-def yolo(clip: Path, scratch: Path) -> Row:
-    """YOLO11n-pose at 640 px, on the CPU."""
-    import torch
-    from ultralytics import YOLO
-
-    from detectors.yolo import MODEL
-    from detectors.yolo_picture import Letterbox
-
-    weights = _local(MODEL)
-    if weights is None:
-        frames = _some(clip, 4)
-        box = Letterbox.of((frames[0].shape[1], frames[0].shape[0]), 640, 32)
-        weights = networks.yolo(scratch / f"{MODEL}.pt", MODEL, [box(frame) for frame in frames], people=3)
-    ours = chosen_class("detector", "yolo")(detector_weights=weights, device="cpu", threshold=0.5)
-    model = YOLO(weights, task="pose")
-
-    def predict(path: Path, threads: int | None) -> None:
-        told = {"conf": 0.5, "iou": 0.7, "imgsz": 640, "device": "cpu", "verbose": False}
-        for number, result in enumerate(model.predict(path, stream=True, **told)):
-            if number == 0 and threads:
-                torch.set_num_threads(threads)  # Ultralytics has chosen its own by now
-            _ = result.keypoints
-        if threads:
-            torch.set_num_threads(1)
-
-    rivals = {
-        "Ultralytics, as it comes": lambda path: predict(path, None),
-        "Ultralytics, all cores": lambda path: predict(path, os.cpu_count()),
-    }
-    return Row(f"{MODEL}, 640, {_trained(MODEL)}", lambda path: _detect(ours, path), rivals, 60)
-
-
-def torchvision(clip: Path, scratch: Path) -> Row:
-    """Keypoint R-CNN at its own size, on the CPU."""
-    import cv2
-    import torch
-
-    weights = _local("keypointrcnn")
-    if weights is None:
-        weights = networks.keypoint_rcnn(scratch / "random.pth", _some(clip, 2), people=3)
-    ours = chosen_class("detector", "torchvision")(detector_weights=weights, device="cpu")
-    network = ours._network  # the package's own
-
-    def frame_by_frame(path: Path) -> None:
-        film = cv2.VideoCapture(str(path))
-        while (read := film.read())[0]:
-            picture = torch.from_numpy(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)).permute(2, 0, 1) / 255
-            with torch.inference_mode():
-                network([picture])
-
-    rivals = {"the model, frame by frame": frame_by_frame}
-    return Row(f"Keypoint R-CNN, {_trained('keypointrcnn')}", lambda path: _detect(ours, path), rivals, 6)
-
-
-ROWS: dict[str, Callable[[Path, Path], Row]] = {"yolo": yolo, "torchvision": torchvision}
-
-
-def _detect(detector: Any, path: Path) -> None:
-    with open_clip(path) as clip:
-        detector.detect(clip)
-
-
-def _local(card: str) -> Path | None:
-    from checkpoints.card import names
-    from checkpoints.store import local
-
-    return local(card) if card in names() else None
-
-
-def _trained(card: str) -> str:
-    return "random" if _local(card) is None else "trained"
-
-
-def _some(path: Path, count: int) -> list[Array]:
-    """Frames (H,W,3) uint8 BGR from all over the clip."""
-    with open_clip(path) as clip:
-        return [clip.read(int(index)) for index in np.linspace(0, len(clip) - 1, count)]
 
 
 def _beginning(path: Path, count: int, to: Path) -> Path:

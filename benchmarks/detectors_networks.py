@@ -72,6 +72,64 @@ def keypoint_rcnn(path: Path, pictures: Sequence[Array], people: int = 10) -> Pa
     return path
 
 
+def mmpose(path: Path, model: str) -> Path:
+    """Write a checkpoint of one of MMPose's networks by its name, as initialised."""
+    import torch
+
+    from detectors.mmpose_model import config_of
+    from detectors.mmpose_package import load, quiet
+
+    torch.manual_seed(0)
+    with quiet():
+        network = load().init_model(str(config_of(model)), None, device="cpu")
+    torch.save({"state_dict": network.state_dict()}, path)
+    return path
+
+
+def pose_landmarker(path: Path) -> Path:
+    """Write MediaPipe's task `full` from the two networks that the store has: trained ones."""
+    import zipfile
+
+    from checkpoints.store import find
+
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(find("blazepose-detection"), "pose_detector.tflite")
+        network = _with_normalisation(find("blazepose-landmark-full").read_bytes())
+        archive.writestr("pose_landmarks_detector.tflite", network)
+    return path
+
+
+def _with_normalisation(network: bytes) -> bytes:
+    """The TFLite network with the metadata that a task wants and it lacks: pixels of 0 to 255 become 0 to 1."""
+    import flatbuffers
+    from mediapipe.tasks.metadata import metadata_schema_py_generated as meta
+    from mediapipe.tasks.metadata import schema_py_generated as tflite
+
+    def packed(tree: Any, mark: bytes) -> bytes:
+        builder = flatbuffers.Builder(0)
+        builder.Finish(tree.Pack(builder), mark)
+        return bytes(builder.Output())
+
+    def made(kind: type, **values: Any) -> Any:
+        tree = kind()
+        vars(tree).update(values)
+        return tree
+
+    rule = made(meta.NormalizationOptionsT, mean=[0.0], std=[255.0])
+    unit = made(meta.ProcessUnitT, optionsType=meta.ProcessUnitOptions.NormalizationOptions, options=rule)
+    colours = made(meta.ImagePropertiesT, colorSpace=meta.ColorSpaceType.RGB)
+    kind = meta.ContentProperties.ImageProperties
+    content = made(meta.ContentT, contentPropertiesType=kind, contentProperties=colours)
+    picture = made(meta.TensorMetadataT, content=content, processUnits=[unit])
+    model = tflite.ModelT.InitFromObj(tflite.Model.GetRootAsModel(network, 0))
+    outputs = [meta.TensorMetadataT() for _ in model.subgraphs[0].outputs]
+    graph = made(meta.SubGraphMetadataT, inputTensorMetadata=[picture], outputTensorMetadata=outputs)
+    told = packed(made(meta.ModelMetadataT, subgraphMetadata=[graph]), b"M001")
+    model.metadata.append(made(tflite.MetadataT, name="TFLITE_METADATA", buffer=len(model.buffers)))
+    model.buffers.append(made(tflite.BufferT, data=list(told)))
+    return packed(model, b"TFL3")
+
+
 def _settle(network: Any, seen: Any) -> None:
     """Running statistics of what is seen; the network is for inference afterwards."""
     import torch

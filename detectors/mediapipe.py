@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from checkpoints.store import find
@@ -99,7 +100,7 @@ class MediaPipe:
         landmarker = self._open()
         try:
             for frame, stamp in zip(clip.frames(), stamps(clip.info.times), strict=True):
-                picture = Image(image_format=ImageFormat.SRGB, data=np.ascontiguousarray(frame[..., ::-1]))
+                picture = Image(image_format=ImageFormat.SRGB, data=cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
                 height, width = frame.shape[:2]
                 found.append(_people(landmarker.detect_for_video(picture, int(stamp)), width, height))
                 if progress is not None:

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from benchmarks import detectors_networks as networks
 from detectors.mediapipe import MediaPipe, _people, stamps
 from pipeline.errors import InputError, MissingError, UsageError
 from pipeline.skeletons import skeleton
@@ -26,45 +27,7 @@ SAMPLE = ROOT / "outputs" / "sample.mp4"
 def task(tmp_path_factory):
     """The full model as a task file: its two networks, of which the second lacks what tells how pictures go in."""
     pytest.importorskip("mediapipe")
-    from checkpoints.store import find
-
-    path = tmp_path_factory.mktemp("mediapipe") / "full.task"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.write(find("blazepose-detection"), "pose_detector.tflite")
-        network = with_normalisation(find("blazepose-landmark-full").read_bytes())
-        archive.writestr("pose_landmarks_detector.tflite", network)
-    return path
-
-
-def with_normalisation(network):
-    """The same TFLite network with metadata: pixels of 0 to 255 become 0 to 1."""
-    import flatbuffers
-    from mediapipe.tasks.metadata import metadata_schema_py_generated as meta
-    from mediapipe.tasks.metadata import schema_py_generated as tflite
-
-    def packed(tree, mark):
-        builder = flatbuffers.Builder(0)
-        builder.Finish(tree.Pack(builder), mark)
-        return bytes(builder.Output())
-
-    def made(kind, **values):
-        tree = kind()
-        vars(tree).update(values)
-        return tree
-
-    rule = made(meta.NormalizationOptionsT, mean=[0.0], std=[255.0])
-    unit = made(meta.ProcessUnitT, optionsType=meta.ProcessUnitOptions.NormalizationOptions, options=rule)
-    colours = made(meta.ImagePropertiesT, colorSpace=meta.ColorSpaceType.RGB)
-    kind = meta.ContentProperties.ImageProperties
-    content = made(meta.ContentT, contentPropertiesType=kind, contentProperties=colours)
-    picture = made(meta.TensorMetadataT, content=content, processUnits=[unit])
-    model = tflite.ModelT.InitFromObj(tflite.Model.GetRootAsModel(network, 0))
-    outputs = [meta.TensorMetadataT() for _ in model.subgraphs[0].outputs]
-    graph = made(meta.SubGraphMetadataT, inputTensorMetadata=[picture], outputTensorMetadata=outputs)
-    told = packed(made(meta.ModelMetadataT, subgraphMetadata=[graph]), b"M001")
-    model.metadata.append(made(tflite.MetadataT, name="TFLITE_METADATA", buffer=len(model.buffers)))
-    model.buffers.append(made(tflite.BufferT, data=list(told)))
-    return packed(model, b"TFL3")
+    return networks.pose_landmarker(tmp_path_factory.mktemp("mediapipe") / "full.task")
 
 
 @pytest.fixture(scope="module")

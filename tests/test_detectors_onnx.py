@@ -8,7 +8,7 @@ import onnx_networks as networks
 import pytest
 from onnx import TensorProto, helper
 
-from benchmarks.crops import random_network, times
+from benchmarks import detectors_onnx as random_networks
 from detectors.onnx_network import Network
 from detectors.onnx_runtimes import CUDA, OnnxRuntime, runtime
 from detectors.suppression import similarity, suppress_boxes, suppress_poses
@@ -17,7 +17,7 @@ from pipeline.skeletons import skeleton
 
 CPU = "CPUExecutionProvider"
 BUILT = {
-    "convolutions": random_network,
+    "convolutions": random_networks.rtmpose,
     "simcc": networks.rtmpose,
     "yolox": lambda path: networks.yolox_grid(path, (320, 320)),
     "yolox with suppression": lambda path: networks.with_suppression(path, "yolox", (320, 320)),
@@ -45,7 +45,7 @@ def test_openvino_agrees_with_onnxruntime(tmp_path, name):
 
 
 def test_batches_come_back_in_order_and_whole(tmp_path):
-    network = Network(random_network(tmp_path / "net.onnx", size=(64, 64)), "cpu")
+    network = Network(random_networks.rtmpose(tmp_path / "net.onnx", size=(64, 64)), "cpu")
     pictures = np.random.default_rng(0).standard_normal((23, 3, 64, 64)).astype(np.float32)
     singly = np.concatenate([out["simcc_x"] for out in network.run(p[None] for p in pictures)])
     together = np.concatenate([out["simcc_x"] for out in network.run(np.array_split(pictures, 5))])
@@ -54,7 +54,7 @@ def test_batches_come_back_in_order_and_whole(tmp_path):
 
 
 def test_few_batches_are_made_ahead(tmp_path):
-    network = Network(random_network(tmp_path / "net.onnx", size=(64, 64)), "cpu")
+    network = Network(random_networks.rtmpose(tmp_path / "net.onnx", size=(64, 64)), "cpu")
     made = []
 
     def pictures():
@@ -113,7 +113,7 @@ def test_a_network_that_cannot_compute_such_pictures_names_their_size(tmp_path):
 
 @pytest.mark.parametrize("damage", ["cut", "text", "empty", "garbled"])
 def test_damaged_files_are_told(tmp_path, damage):
-    path = random_network(tmp_path / "net.onnx", size=(64, 64))
+    path = random_networks.rtmpose(tmp_path / "net.onnx", size=(64, 64))
     data = path.read_bytes()
     ruined = {"cut": data[: len(data) // 2], "text": b"<html>404 Not Found</html>", "empty": b"",
               "garbled": data[-100:] + data}  # fmt: skip
@@ -130,7 +130,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 @pytest.fixture
 def net(tmp_path):
-    return random_network(tmp_path / "net.onnx", size=(64, 64))
+    return random_networks.rtmpose(tmp_path / "net.onnx", size=(64, 64))
 
 
 def test_a_gpu_without_the_package(net, monkeypatch):
@@ -203,7 +203,3 @@ def test_the_surer_of_two_like_poses_stays():
     scores[0, 0] = 0
     assert suppress_poses(poses, scores, boxes, sigmas, 0.75).tolist() == [1, 2]
     assert suppress_poses(poses[:0], scores[:0], boxes[:0], sigmas, 0.75).tolist() == []
-
-
-def test_the_benchmark_measures_all_ways(tmp_path):
-    assert len(times(random_network(tmp_path / "net.onnx", size=(64, 64)))) in (2, 3)
