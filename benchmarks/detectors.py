@@ -6,7 +6,8 @@ Each side reads the same clip from its file and does the whole way to keypoints,
 thresholds: ours by `detect`, the package by the call that its documentation names. Rounds alternate; told are medians,
 the ratio's median over the rounds, and the people a frame that ours and theirs saw. What is not installed is left out,
 with the line that installs it; rows want environments of their own. Weights are those of the store where they are on
-this machine, else random ones that see a few people: the work is the same.
+this machine, else random ones that see a few people: the work is the same. rtmlib is installed beside requirements.txt
+by `pip install onnx onnxruntime tqdm && pip install --no-deps rtmlib`.
 
     blazepose    MediaPipe Tasks on the two networks of the store, for as many people and for one; ours reads each
                  frame forwards and backwards. `benchmarks.speed` compares with MediaPipe's older loop for one person
