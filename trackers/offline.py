@@ -22,6 +22,7 @@ from trackers.ends import trim
 from trackers.linking import link
 from trackers.pool import Pool, gather
 from trackers.similarity import oks
+from trackers.stature import with_ground
 from trackers.stitching import stitch
 from trackers.tracks import as_track, prominence
 
@@ -60,7 +61,7 @@ class OfflineTracker:
             return []
         times = np.asarray(times, float)
         tracklets = link(pool, times)
-        pool = with_looks(pool, tracklets)
+        pool = with_ground(with_looks(pool, tracklets), tracklets)
         pieces = stitch(pool, cut(pool, tracklets), self.max_gap_s, size)
         pieces = healed(pool, rejoined(pool, pieces, tracklets, size), tracklets)
         pieces = [piece for piece in _without_coinciding(pool, pieces) if self._is_person(pool, piece, times)]
