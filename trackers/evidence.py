@@ -1,8 +1,8 @@
 """How likely one piece of a track goes on as another, from both sides of the gap between them.
 
 The cost is minus twice a log likelihood up to a constant: constant velocity across the gap, change of velocity, size
-and facing, whether the way leads out of the picture, pose where the gap is short, proportions of the limbs in metres
-and appearance where the detector gives them.
+and facing, whether the way leads out of the picture, pose where the gap is short, height over the ground, proportions
+of the limbs in metres and appearance where the detector gives them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GROW, GROW_RATE = 0.03, 0.05  # change of the logarithm of the size besides what
 SIZE_S = 0.5  # of a piece's end that tell its size: a step
 SWELL = 0.04  # error of the logarithm of the size in a frame
 FLEXING = 1.0  # and by how much more where the pose itself stretches and curls up
-GROWTH_WORTH = 8.0  # at most: a body may bend, or be half hidden
+GROWTH_WORTH = 4.0  # at most: a body may bend, or be half hidden
 APPROACH = 0.15  # change of the logarithm of the size per second as people come nearer and go away
 SPEED = 1.5  # body sizes per second that people move at, before anything is measured
 JITTER, STRIDE = 0.05, 0.2  # error of a centre in body sizes; of a velocity in body sizes per second, from the gait

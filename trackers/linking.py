@@ -14,7 +14,7 @@ from trackers.similarity import oks
 COAST_S = 0.1  # an unseen tracklet waits that long (or one frame); longer gaps are the stitching's business
 SHADOW_S = 0.7  # and remains a rival of others that long, since it may be the one who reappears
 DRIFT = 1.2  # body sizes per second that a joint may move besides the body's own constant velocity
-SWELL, SWELL_RATE = 0.1, 0.5  # change of the logarithm of a body's size, and more per second
+GROW, GROW_RATE = 0.12, 0.5  # change of the logarithm of a body's size, and more per second
 GATE = 0.12  # similarity below which two poses are not the same person in consecutive frames
 FIRST_DRIFT = 5.0  # and while the velocity is not known yet
 HINT = 0.08  # what the detector's own following id is worth
@@ -83,9 +83,10 @@ def _affinity(pool: Pool, running: list[Tracklet], begin: int, end: int) -> Arra
     """(R,D) OKS of each tracklet's pose, moved on by its velocity, with each detection, less where the size differs."""
     last, dt, shift = _prediction(pool, running, begin)
     rows = slice(begin, end)
-    growth = np.log(pool.size[None, rows] / pool.size[last][:, None]) / (SWELL + SWELL_RATE * dt)[:, None]
-    return np.exp(-(growth**2) / 2) * oks(pool.keypoints[last] + shift[:, None], pool.weights[last], pool.keypoints[rows], pool.weights[rows],
-               pool.size[last], pool.sigmas, _drift(pool, running, begin))  # fmt: skip
+    growth = np.log(pool.size[None, rows] / pool.size[last][:, None]) / (GROW + GROW_RATE * dt)[:, None]
+    alike = oks(pool.keypoints[last] + shift[:, None], pool.weights[last], pool.keypoints[rows], pool.weights[rows],
+                pool.size[last], pool.sigmas, _drift(pool, running, begin))  # fmt: skip
+    return alike * np.exp(-(growth**2) / 2)
 
 
 def _drift(pool: Pool, running: list[Tracklet], begin: int) -> Array:

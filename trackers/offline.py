@@ -28,7 +28,7 @@ from trackers.tracks import as_track, prominence
 
 
 class OfflineTracker:
-    """Association by object keypoint similarity, motion, proportions and appearance, in both directions of time.
+    """Association by object keypoint similarity, motion, proportions, height and appearance, both ways in time.
 
     Args:
         max_gap_s: longest time a person may be unseen and still be the same track; twice that where the look is the

@@ -19,7 +19,7 @@ from trackers.pool import Ground, Pool
 
 ANKLES = ("left_ankle", "right_ankle")
 SEEN = 0.5  # score of an ankle that stands where it says
-FEWEST = 5  # frames with both feet that tell a height
+FEWEST_S = 0.25  # of frames with both feet that tell a height: within a step it sways
 SCATTER = 0.015  # least error of a logarithm of a height
 STEPS = 8  # of Gauss and Newton
 SLOPE = 1.0  # by how much a size may change from the middle of the picture to its rim, before anything is seen
@@ -35,7 +35,7 @@ def with_ground(pool: Pool, tracklets: list[Tracklet]) -> Pool:
         group[tracklet.rows] = number
     feet = pool.keypoints[:, ankles].mean(1)
     rows = np.flatnonzero((pool.scores[:, ankles] > SEEN).all(1) & np.isfinite(feet).all(1))
-    if len(rows) < FEWEST:
+    if not len(rows):
         return pool
     middle = np.median(feet[rows], axis=0)
     place = (feet[rows] - middle) / max(float(np.abs(feet[rows] - middle).max()), 1e-9)
@@ -72,7 +72,7 @@ def stature(pool: Pool, rows: Array) -> Array | None:
     if pool.ground is None:
         return None
     seen = rows[np.isfinite(pool.ground.height[rows])]
-    if len(seen) < FEWEST:
+    if not len(seen) or np.ptp(pool.time[seen]) < FEWEST_S:
         return np.full(3, np.nan)
     return np.array([np.median(pool.ground.height[seen]), *pool.ground.lever[seen].mean(0)])
 
