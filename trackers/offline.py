@@ -63,10 +63,14 @@ class OfflineTracker:
         tracklets = link(pool, times)
         pool = with_ground(with_looks(pool, tracklets), tracklets)
         pieces = stitch(pool, cut(pool, tracklets), self.max_gap_s, size)
-        pieces = healed(pool, rejoined(pool, pieces, tracklets, size), tracklets)
-        pieces = [piece for piece in _without_coinciding(pool, pieces) if self._is_person(pool, piece, times)]
+        pieces = self._people(pool, rejoined(pool, pieces, tracklets, size), times)
+        pieces = self._people(pool, _without_coinciding(pool, healed(pool, pieces, tracklets)), times)
         pieces.sort(key=lambda piece: -prominence(pool, piece.rows))
         return [trim(as_track(pool, piece.rows, number), size) for number, piece in enumerate(pieces, 1)]
+
+    def _people(self, pool: Pool, pieces: list[Piece], times: Array) -> list[Piece]:
+        """Without ghosts."""
+        return [piece for piece in pieces if self._is_person(pool, piece, times)]
 
     def _is_person(self, pool: Pool, piece: Piece, times: Array) -> bool:
         """Long enough, where a clip of one frame asks for one frame, and sure enough."""
