@@ -82,6 +82,30 @@ def test_a_body_half_hidden_is_as_large_as_before():
     assert pool.size[1] == pytest.approx(pool.size[0], rel=0.02)
 
 
+def test_the_middle_of_a_body_stays_where_it_is_as_its_hips_are_hidden():
+    times = np.arange(2) / 30
+    detections, _ = people_at(walk((0, 5), (0, 0.01), times)[None], missed=0, noise=0)
+    detections[1].scores[:, people.BLAZE.index("left_hip", "right_hip")] = 0.06
+    pool = gather(detections, times)
+    assert np.linalg.norm(pool.centre[1] - pool.centre[0]) < 0.02 * pool.size[0]
+
+
+@pytest.mark.parametrize("ratio, together", [(1.03, True), (0.82, False)])
+def test_who_is_suddenly_smaller_is_somebody_else(ratio, together):
+    """In the same place, in the same pose, while somebody else is about."""
+    times = np.arange(90) / 30
+    joints = np.stack([walk((-0.6, 5), (0.3, 0), times), walk((1.2, 5.5), (-0.3, 0), times)])
+    detections, truth = people_at(joints, missed=0, wrong_hint=False)
+    for frame, persons in zip(detections[45:], truth[45:], strict=True):
+        frame.following[:] = -1
+        for row in np.flatnonzero(persons == 0):
+            middle = frame.keypoints[row].mean(0)
+            frame.keypoints[row] = middle + ratio * (frame.keypoints[row] - middle)
+    pool = gather(detections, times)
+    ends = [int(pool.frame[piece.rows[-1]]) for piece in cut(pool, link(pool, times))]
+    assert (44 in ends) != together
+
+
 @pytest.mark.slow
 def test_studio_scenes_keep_identities():
     """IDF1 as `benchmarks.trackers` counts it; hardest are people behind posts, and ten in a crowd."""
@@ -96,4 +120,4 @@ def test_studio_scenes_keep_identities():
         found[name] = score(pair(of_truth(truth), as_tracked(finished, len(truth.times))))
     assert all(of["tracks"] == of["people"] for of in found.values())
     idf1 = [of["idf1"] for of in found.values()]
-    assert np.mean(idf1) > 0.985 and min(idf1) > 0.95
+    assert min(idf1) > 0.98

@@ -17,7 +17,7 @@ from trackers.pool import Pool
 
 NEAR = 0.15  # similarity to a rival from which a frame is no clean evidence of where the person was going
 DOUBT = 0.3  # a link whose margin is smaller is cut
-ODD = 0.6  # and one whose similarity is a smaller share of what is usual
+ODD = 0.7  # and one whose similarity is a smaller share of what is usual
 COMPANY_S = 1.0  # where nobody else has been or will be, nobody else can have been taken for them
 USUAL_S = 0.3  # before and after
 MOVEMENT_S = 0.1  # odd links that go on for longer are a movement

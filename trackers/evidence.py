@@ -1,8 +1,8 @@
 """How likely one piece of a track goes on as another, from both sides of the gap between them.
 
 The cost is minus twice a log likelihood up to a constant: constant velocity across the gap, change of velocity, size
-and facing, whether the way leads out of the picture, pose where the gap is short, proportions of the limbs in metres
-and appearance where the detector gives them.
+and facing, whether the way leads out of the picture, pose where the gap is short, height over the ground, proportions
+of the limbs in metres and appearance where the detector gives them.
 """
 
 from __future__ import annotations
@@ -17,14 +17,19 @@ from trackers.cutting import Piece
 from trackers.linking import DRIFT
 from trackers.pool import Pool
 from trackers.similarity import oks_of_pairs
+from trackers.stature import apart, stature
 
 INSIDE_WORTH = 5.0  # nobody appears or vanishes far inside the picture without a reason, at either end of a gap
 LEFT_WORTH = 12.0  # but who walks out of the picture has left it, and who walks in was outside
 WAIT = 0.5  # cost of a second unseen
 PLACE, TURN = 0.12, 0.5  # body sizes, body sizes per second: what the spreads below are compared with
 LEAP_WORTH = 4.0  # what leaping costs more than walking, as it is rarer
-GROW, GROW_RATE = 0.06, 0.1  # change of the logarithm of the size
-FLEXING = 2.0  # and by how much more where the pose itself stretches and curls up
+GROW, GROW_RATE = 0.03, 0.05  # change of the logarithm of the size besides what its own trend makes of it
+FLEXING = 1.0  # and by how much more where the pose itself stretches and curls up
+GROWTH_WORTH = 4.0  # at most: a body may bend, or be half hidden
+SIZE_S = 0.5  # of a piece's end that tell its size: a step
+SWELL = 0.04  # error of the logarithm of the size in a frame
+APPROACH = 0.15  # change of the logarithm of the size per second as people come nearer and go away
 SPEED = 1.5  # body sizes per second that people move at, before anything is measured
 JITTER, STRIDE = 0.05, 0.2  # error of a centre in body sizes; of a velocity in body sizes per second, from the gait
 WINDOWS_S = (0.3, 0.5, 0.15)  # of a piece's end that tell its position and velocity: jumps turn fast, walks sway slowly
@@ -36,6 +41,7 @@ POSE_GAP_S = 0.2  # up to this gap the pose itself is evidence
 POSE_WORTH = 8.0
 PROPORTION_SPREAD = 0.12  # of log limb lengths between two views of one person
 APPEARANCE_WORTH = 10.0
+HEIGHT_WORTH = 8.0  # at most: feet may be guessed, and the ground may have steps
 SLID = 10.0  # cost of motion and pose that say nothing
 UNKNOWN_LOOK = 0.5  # distance that stands for a look nobody saw
 
@@ -65,8 +71,9 @@ class Ends:
     velocity: Array  # (M,2) px/s
     doubt: Array  # (M,) px/s, spread of that velocity
     size: Array  # (M,) px
+    growth: Array  # (M,) per second, trend of the logarithm of the size
     facing: Array  # (M,2) as in `Pool`
-    flexing: Array  # (M,) how much the logarithm of the size varies there by the pose alone
+    flexing: Array  # (M,) how much the logarithm of the size varies about its trend
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,8 @@ class Strand:
     tails: list[tuple]
     limbs: Array | None  # (L,) typical log lengths
     look: Array | None  # (D,) typical look, NaN where nobody could see it
+    before: Array | None  # (3,) stature of the track until its end, see stature.py
+    after: Array | None  # and since its beginning
 
 
 def strand(pool: Pool, piece: Piece, track: Piece | None = None) -> Strand:
@@ -89,7 +98,8 @@ def strand(pool: Pool, piece: Piece, track: Piece | None = None) -> Strand:
     tails = [_end_state(pool, before, -1, window) for window in WINDOWS_S]
     heads = [_end_state(pool, after, 0, window) for window in WINDOWS_S]
     limbs = None if pool.proportions is None else np.median(pool.proportions[piece.rows], axis=0)
-    return Strand(piece, heads, tails, limbs, typical(pool, piece.rows))
+    look, statures = typical(pool, piece.rows), [stature(pool, part.rows) for part in (before, after)]
+    return Strand(piece, heads, tails, limbs, look, *statures)
 
 
 def _end_state(pool: Pool, piece: Piece, side: int, window_s: float) -> tuple:
@@ -108,10 +118,20 @@ def _end_state(pool: Pool, piece: Piece, side: int, window_s: float) -> tuple:
     trust = usual / (usual + measured)
     velocity = trust * (spread @ pool.centre[near]) / length
     place = pool.centre[near].mean(0) - velocity * t.mean()
-    flexing = float(np.std(np.log(pool.size[near])))
+    stature, growth, flexing = _stature(pool, rows[np.abs(time - anchor) <= SIZE_S], anchor)
     last = rows[np.abs(time - time[side]) <= GLANCE_S]
     facing = np.median(pool.facing[last], axis=0)
-    return piece.rows[side], anchor, place, velocity, size * np.sqrt(trust * measured), size, facing, flexing
+    return piece.rows[side], anchor, place, velocity, size * np.sqrt(trust * measured), stature, growth, facing, flexing
+
+
+def _stature(pool: Pool, rows: Array, anchor: float) -> tuple[float, float, float]:
+    """Size (px) at a time, its growth and flexing (see `Ends`): a line through its logarithm, drawn to staying."""
+    t, log = pool.time[rows] - anchor, np.log(pool.size[rows])
+    spread = t - t.mean()
+    length = max(float(spread @ spread), 1e-9)
+    growth = APPROACH**2 / (APPROACH**2 + SWELL**2 / length) * float(spread @ log) / length
+    mean = float(log.mean())
+    return float(np.exp(mean - growth * t.mean())), growth, float(np.std(log - mean - growth * spread))
 
 
 def ends(states: list[tuple]) -> Ends:
@@ -127,7 +147,7 @@ def costs(pool: Pool, strands: list[Strand], a: Array, b: Array, size: tuple[int
     cost += _growth(tails, heads, a, b) + _pose(pool, tails, heads, a, b)
     cost += _slid(pool, strands, a, b) * np.maximum(SLID - cost, 0)
     cost += _turned(tails.facing[a], heads.facing[b], pool.time[heads.row[b]] - pool.time[tails.row[a]])
-    cost += _proportions(strands, a, b) + _appearance(strands, a, b)
+    cost += _proportions(strands, a, b) + _appearance(strands, a, b) + _height(pool, strands, a, b)
     cost += LEFT_WORTH * np.sqrt(_outside(tails, heads.time[b], a, size) * _outside(heads, tails.time[a], b, size))
     return cost - INSIDE_WORTH * (_inside(tails, size)[a] + _inside(heads, size)[b])
 
@@ -148,9 +168,10 @@ def _motion(tails: Ends, heads: Ends, a: Array, b: Array, way: Going) -> Array:
 
 def _growth(tails: Ends, heads: Ends, a: Array, b: Array) -> Array:
     """(N,) cost of the change of size."""
-    dt = np.abs(heads.time[b] - tails.time[a])
-    growth = (GROW + GROW_RATE * dt) ** 2 + (FLEXING * tails.flexing[a]) ** 2 + (FLEXING * heads.flexing[b]) ** 2
-    return np.log(heads.size[b] / tails.size[a]) ** 2 / growth
+    dt = heads.time[b] - tails.time[a]
+    spread = (GROW + GROW_RATE * np.abs(dt)) ** 2 + FLEXING**2 * (tails.flexing[a] ** 2 + heads.flexing[b] ** 2)
+    miss = np.log(heads.size[b] / tails.size[a]) - (tails.growth[a] + heads.growth[b]) / 2 * dt
+    return np.minimum(miss**2 / spread, GROWTH_WORTH)
 
 
 def _pose(pool: Pool, tails: Ends, heads: Ends, a: Array, b: Array) -> Array:
@@ -180,6 +201,15 @@ def _proportions(strands: list[Strand], a: Array, b: Array) -> Array:
         return np.zeros(len(a))
     typical = np.stack([s.limbs for s in strands])
     return ((typical[a] - typical[b]) ** 2).mean(1) / PROPORTION_SPREAD**2
+
+
+def _height(pool: Pool, strands: list[Strand], a: Array, b: Array) -> Array:
+    """(N,) by the difference of the statures on either side: below 0 where they are alike, 0 unknown."""
+    if pool.ground is None:
+        return np.zeros(len(a))
+    before, after = np.stack([s.before for s in strands]), np.stack([s.after for s in strands])
+    far = np.nan_to_num(apart(pool.ground, before[a], after[b]), nan=1.0)
+    return np.minimum(far, HEIGHT_WORTH) - 1.0
 
 
 def _appearance(strands: list[Strand], a: Array, b: Array) -> Array:

@@ -14,6 +14,7 @@ from trackers.similarity import oks
 COAST_S = 0.1  # an unseen tracklet waits that long (or one frame); longer gaps are the stitching's business
 SHADOW_S = 0.7  # and remains a rival of others that long, since it may be the one who reappears
 DRIFT = 1.2  # body sizes per second that a joint may move besides the body's own constant velocity
+GROW, GROW_RATE = 0.12, 0.5  # change of the logarithm of a body's size, and more per second
 GATE = 0.12  # similarity below which two poses are not the same person in consecutive frames
 FIRST_DRIFT = 5.0  # and while the velocity is not known yet
 HINT = 0.08  # what the detector's own following id is worth
@@ -79,11 +80,13 @@ def _extend_running(pool: Pool, running: list[Tracklet], coast: float, begin: in
 
 
 def _affinity(pool: Pool, running: list[Tracklet], begin: int, end: int) -> Array:
-    """(R,D) OKS of each tracklet's pose, moved on by its velocity, with each detection."""
-    last, _, shift = _prediction(pool, running, begin)
+    """(R,D) OKS of each tracklet's pose, moved on by its velocity, with each detection, less where the size differs."""
+    last, dt, shift = _prediction(pool, running, begin)
     rows = slice(begin, end)
-    return oks(pool.keypoints[last] + shift[:, None], pool.weights[last], pool.keypoints[rows], pool.weights[rows],
-               pool.size[last], pool.sigmas, _drift(pool, running, begin))  # fmt: skip
+    growth = np.log(pool.size[None, rows] / pool.size[last][:, None]) / (GROW + GROW_RATE * dt)[:, None]
+    alike = oks(pool.keypoints[last] + shift[:, None], pool.weights[last], pool.keypoints[rows], pool.weights[rows],
+                pool.size[last], pool.sigmas, _drift(pool, running, begin))  # fmt: skip
+    return alike * np.exp(-(growth**2) / 2)
 
 
 def _drift(pool: Pool, running: list[Tracklet], begin: int) -> Array:

@@ -22,12 +22,13 @@ from trackers.ends import trim
 from trackers.linking import link
 from trackers.pool import Pool, gather
 from trackers.similarity import oks
+from trackers.stature import with_ground
 from trackers.stitching import stitch
 from trackers.tracks import as_track, prominence
 
 
 class OfflineTracker:
-    """Association by object keypoint similarity, motion, proportions and appearance, in both directions of time.
+    """Association by object keypoint similarity, motion, proportions, height and appearance, both ways in time.
 
     Args:
         max_gap_s: longest time a person may be unseen and still be the same track; twice that where the look is the
@@ -60,12 +61,16 @@ class OfflineTracker:
             return []
         times = np.asarray(times, float)
         tracklets = link(pool, times)
-        pool = with_looks(pool, tracklets)
+        pool = with_ground(with_looks(pool, tracklets), tracklets)
         pieces = stitch(pool, cut(pool, tracklets), self.max_gap_s, size)
-        pieces = healed(pool, rejoined(pool, pieces, tracklets, size), tracklets)
-        pieces = [piece for piece in _without_coinciding(pool, pieces) if self._is_person(pool, piece, times)]
+        pieces = self._people(pool, rejoined(pool, pieces, tracklets, size), times)
+        pieces = self._people(pool, _without_coinciding(pool, healed(pool, pieces, tracklets)), times)
         pieces.sort(key=lambda piece: -prominence(pool, piece.rows))
         return [trim(as_track(pool, piece.rows, number), size) for number, piece in enumerate(pieces, 1)]
+
+    def _people(self, pool: Pool, pieces: list[Piece], times: Array) -> list[Piece]:
+        """Without ghosts."""
+        return [piece for piece in pieces if self._is_person(pool, piece, times)]
 
     def _is_person(self, pool: Pool, piece: Piece, times: Array) -> bool:
         """Long enough, where a clip of one frame asks for one frame, and sure enough."""

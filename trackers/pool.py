@@ -22,6 +22,16 @@ MIN_WEIGHT = 0.05  # a joint that the detector placed but does not trust still c
 
 
 @dataclass(frozen=True)
+class Ground:
+    """What a clip says of people's heights (stature.py)."""
+
+    height: Array  # (N,) logarithm, up to a constant; NaN where the feet are not seen
+    lever: Array  # (N,2) by how much an error of the slope changes that
+    scatter: float  # spread of a person's height about its mean
+    doubt: Array  # (2,2) covariance of the slope
+
+
+@dataclass(frozen=True)
 class Pool:
     """N detections in the order of their frames; `first[f]:first[f + 1]` are those of frame f."""
 
@@ -44,6 +54,7 @@ class Pool:
     facing: Array  # (N,2) sizes to the right in the picture: from the trunk's right to its left, from it to the nose
     proportions: Array | None  # (N,L) log lengths of limbs in metres, from `world`
     look: Array | None = None  # (N,D) scaled appearance where it shows the person alone, else NaN (appearance.py)
+    ground: Ground | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -100,7 +111,7 @@ def _flatten(some: list[Detections], detections: Sequence[Detections], times: Ar
         scores=np.where(known, np.nan_to_num(scores), 0.0),
         weights=weights,
         sigmas=keypoint_sigmas(some[0].skeleton),
-        centre=_torso_centre(some[0].skeleton, keypoints, weights),
+        centre=_torso_centre(some[0].skeleton, keypoints, known.astype(float)),
         size=size,
         strength=surer_half(scores, known) * np.clip(np.nan_to_num(box_scores, nan=1.0) / SURE_BOX, 0, 1),
         boxes=np.concatenate([d.boxes for d in some]).astype(float),
@@ -118,10 +129,13 @@ def _optional(some: list[Detections], name: str) -> Array | None:
     return None if any(part is None for part in parts) else np.concatenate(parts)
 
 
-def _torso_centre(name: str, keypoints: Array, weights: Array) -> Array:
-    """(N,2): weighted middle of shoulders and hips, or of all joints where none of these is known."""
+def _torso_centre(name: str, keypoints: Array, known: Array) -> Array:
+    """(N,2): middle of shoulders and hips, or of all joints where none of these is known.
+
+    Sure or not: by the sure ones it would leap between shoulders and hips as these are hidden.
+    """
     torso = skeleton(name).index(*TORSO)
-    chosen = np.where(weights[:, torso].sum(1, keepdims=True) > 0, _mask(weights.shape[1], torso), 1.0) * weights
+    chosen = np.where(known[:, torso].sum(1, keepdims=True) > 0, _mask(known.shape[1], torso), 1.0) * known
     total = np.maximum(chosen.sum(1, keepdims=True), 1e-9)
     return np.einsum("nj,njc->nc", chosen, np.nan_to_num(keypoints)) / total
 
