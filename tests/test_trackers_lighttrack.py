@@ -116,7 +116,7 @@ def test_two_people_found_in_one_place_make_a_key_frame():
 
 
 def test_newcomers_are_seen_from_the_next_key_frame_on():
-    frames = [standing([(100, 180), (400, 180)] if t >= 3 else [(100, 180)]) for t in range(15)]
+    frames = [standing([(100, 180), (400, 180)] if t >= 3 else [(100, 180)]) for t in range(25)]
     tracks, _ = run(frames)
     assert [int(t.frames[0]) for t in tracks] == [0, 10]
 

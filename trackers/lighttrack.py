@@ -116,7 +116,7 @@ class LightTrack(OnlineTracker):
         each = zip(detections, times, pictures, strict=True)
         told = [self.follow(found, float(time), frame, poses) for found, time, frame in each]
         pool = flatten([people for people, _ in told], times)
-        return gathered(pool, np.concatenate([ids for _, ids in told]))
+        return gathered(pool, np.concatenate([ids for _, ids in told]), times)
 
     def _look(self, found: Detections, frame: Array | None, poses: Poses | None) -> tuple[Detections, Array]:
         """People, and for each target the row of the one in its box, -1 none."""

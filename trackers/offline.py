@@ -24,7 +24,7 @@ from trackers.pool import Pool, gather
 from trackers.similarity import oks
 from trackers.stature import with_ground
 from trackers.stitching import stitch
-from trackers.tracks import as_track, prominence
+from trackers.tracks import LEAST_S, as_track, is_long, prominence
 
 
 class OfflineTracker:
@@ -42,7 +42,7 @@ class OfflineTracker:
     packages = ()
     needs = ()
 
-    def __init__(self, max_gap_s: float = 2.5, min_duration_s: float = 0.3, min_score: float = 0.25) -> None:
+    def __init__(self, max_gap_s: float = 2.5, min_duration_s: float = LEAST_S, min_score: float = 0.25) -> None:
         self.max_gap_s, self.min_duration_s, self.min_score = max_gap_s, min_duration_s, min_score
 
     def track(self, detections: Sequence[Detections], times: Array, size: tuple[int, int]) -> list[Track2D]:
@@ -73,11 +73,8 @@ class OfflineTracker:
         return [piece for piece in pieces if self._is_person(pool, piece, times)]
 
     def _is_person(self, pool: Pool, piece: Piece, times: Array) -> bool:
-        """Long enough, where a clip of one frame asks for one frame, and sure enough."""
-        step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
-        duration = len(piece.rows) * step
-        enough = min(self.min_duration_s, 0.5 * len(times) * step)
-        return duration >= enough - 1e-9 and float(pool.strength[piece.rows].mean()) >= self.min_score
+        sure = float(pool.strength[piece.rows].mean()) >= self.min_score
+        return sure and is_long(len(piece.rows), times, self.min_duration_s)
 
 
 def _without_coinciding(pool: Pool, pieces: list[Piece], threshold: float = 0.6) -> list[Piece]:

@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 
 from pipeline.results import Array, Detections, Track2D
 from trackers.pool import Pool, flatten
-from trackers.tracks import as_track, prominence
+from trackers.tracks import as_track, is_long, prominence
 
 FPS = 30.0  # of the clips that the papers' figures per frame are meant for
 JUST = 0.005  # s, as containers round the times of frames
@@ -55,7 +55,7 @@ class OnlineTracker(ABC):
     def track(
         self, detections: Sequence[Detections], times: Array, size: tuple[int, int], frames: Frames | None = None
     ) -> list[Track2D]:
-        """One track per id that `update` gives over the whole clip, most prominent first.
+        """One track per id that `update` gives over the whole clip, most prominent first, but for ids of a few frames.
 
         Args:
             detections: one per frame of the clip.
@@ -74,16 +74,20 @@ class OnlineTracker(ABC):
         pictures = frames(0, len(detections)) if wanted else repeat(None, len(detections))
         each = zip(detections, times, pictures, strict=True)
         given = np.concatenate([self.update(found, float(time), frame) for found, time, frame in each])
-        return self._gathered(pool, given)
+        return self._gathered(pool, given, times)
 
-    def _gathered(self, pool: Pool, given: Array) -> list[Track2D]:
+    def _gathered(self, pool: Pool, given: Array, times: Array) -> list[Track2D]:
         """The tracks of a whole clip, see `gathered`."""
-        return gathered(pool, given, self.keeps_ids)
+        return gathered(pool, given, times, self.keeps_ids)
 
 
-def gathered(pool: Pool, given: Array, keep_ids: bool = False) -> list[Track2D]:
-    """Rows of a pool with the ids that they were given (N,), -1 none -> a track per id, most prominent first."""
+def gathered(pool: Pool, given: Array, times: Array, keep_ids: bool = False) -> list[Track2D]:
+    """Rows of a pool with the ids that they were given (N,), -1 none -> a track per id, most prominent first.
+
+    Ids of a few frames are ghosts and left out, unless ids are kept as they are.
+    """
     people = [(number, np.flatnonzero(given == number)) for number in np.unique(given[given >= 0])]
+    people = [(number, rows) for number, rows in people if keep_ids or is_long(len(rows), times)]
     people.sort(key=lambda person: -prominence(pool, person[1]))
     ids = [int(number) for number, _ in people] if keep_ids else range(1, len(people) + 1)
     return [as_track(pool, rows, number) for number, (_, rows) in zip(ids, people, strict=True)]

@@ -63,11 +63,15 @@ class Pool:
 def gather(detections: Sequence[Detections], times: Array) -> Pool | None:
     """Flatten; None when nobody is in any frame. Two detections of one person in a frame become the surer one.
 
+    Who has no two joints apart has no size, and is nobody.
+
     Raises:
         ValueError: as `flatten`.
     """
     pool = flatten(detections, times)
-    return None if pool is None else _take(pool, _distinct(pool), len(detections))
+    for keep in (_sized, _distinct):
+        pool = None if pool is None else _take(pool, keep(pool), len(detections))
+    return pool
 
 
 def flatten(detections: Sequence[Detections], times: Array) -> Pool | None:
@@ -143,7 +147,7 @@ def _torso_centre(name: str, keypoints: Array, known: Array) -> Array:
 def _facing(name: str, keypoints: Array, size: Array) -> Array:
     """(N,2) body sizes, NaN unknown: left minus right of shoulders and hips; nose minus middle of shoulders."""
     known = skeleton(name)
-    along = keypoints[..., 0] / size[:, None]
+    along = keypoints[..., 0] / np.where(size > 0, size, np.nan)[:, None]
     left, right = known.index(TORSO[0], TORSO[2]), known.index(TORSO[1], TORSO[3])
     nose = along[:, known.joints.index("nose")] if "nose" in known.joints else np.full(len(size), np.nan)
     wide = (along[:, left] - along[:, right]).mean(1)
@@ -162,9 +166,14 @@ def _limb_lengths(name: str, world: Array) -> Array:
     return np.log(np.maximum(lengths, 1e-3))
 
 
+def _sized(pool: Pool) -> Array:
+    """(N,) bool; of NaN false."""
+    return pool.size > 0
+
+
 def _distinct(pool: Pool, threshold: float = 0.75) -> Array:
     """(N,) bool: False for a detection that repeats a stronger one of its frame (OKS above the threshold)."""
-    keep = np.isfinite(pool.size) & (pool.size > 0)
+    keep = np.ones(len(pool), bool)
     for begin, end in zip(pool.first[:-1], pool.first[1:], strict=True):
         if end - begin < 2:
             continue

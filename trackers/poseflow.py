@@ -94,8 +94,8 @@ class PoseFlow(OnlineTracker):
         pairs = assign(-self._similarity(poses, matches), -self.match_threshold) if self._flows and len(poses) else []
         return self._assigned(pairs, poses, time_s)
 
-    def _gathered(self, pool: Pool, given: Array) -> list[Track2D]:
-        return super()._gathered(*(merged(pool, given) if self.suppress else (pool, given)))
+    def _gathered(self, pool: Pool, given: Array, times: Array) -> list[Track2D]:
+        return super()._gathered(*(merged(pool, given) if self.suppress else (pool, given)), times)
 
     def _assigned(self, pairs: list[tuple[int, int]], poses: Poses, time_s: float) -> Array:
         ids = np.full(len(poses), -1, np.int32)

@@ -7,6 +7,8 @@ import numpy as np
 from pipeline.results import Array, Track2D
 from trackers.pool import Pool
 
+LEAST_S = 0.3  # shorter tracks are ghosts
+
 
 def as_track(pool: Pool, rows: Array, number: int) -> Track2D:
     """The track `number` of these rows, which are of different frames and in their order.
@@ -37,6 +39,12 @@ def as_track(pool: Pool, rows: Array, number: int) -> Track2D:
         world=spread(pool.world),
         appearance=spread(pool.appearance),
     )
+
+
+def is_long(rows: int, times: Array, least_s: float = LEAST_S) -> bool:
+    """Are that many frames enough for a person? Fewer are a ghost, unless the clip itself is hardly longer."""
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+    return rows * step >= min(least_s, 0.5 * len(times) * step) - 1e-9
 
 
 def prominence(pool: Pool, rows: Array) -> float:
