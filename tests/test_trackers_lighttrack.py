@@ -124,11 +124,11 @@ def test_newcomers_are_seen_from_the_next_key_frame_on():
 def test_who_is_lost_is_recognised_by_pose_elsewhere():
     """Nobody overlaps with where they were: the poses have changed places with each other."""
     frames = [standing([(100, 180)])] * 3 + [nobody()] * 6 + [standing([(400, 180)], 200)] * 3
-    assert ids(LightTrack(), frames)[-1] == [0]
+    assert ids(LightTrack(), frames)[-1] == [1]
     other = [*frames[:-3], *[squatting([(400, 180)])] * 3]
-    assert ids(LightTrack(), other)[-1] == [1]
+    assert ids(LightTrack(), other)[-1] == [2]
     both = [*frames[:-3], only_two((300, 180), (500, 180))]
-    assert ids(LightTrack(), both)[-1] == [1, 0]
+    assert ids(LightTrack(), both)[-1] == [2, 1]
 
 
 def only_two(squats, stands):
@@ -141,7 +141,7 @@ def only_two(squats, stands):
 @pytest.mark.parametrize(("gone", "same"), [(25, True), (40, False)])
 def test_who_is_gone_for_long_is_somebody_new(gone, same):
     frames = [standing([(100, 180)])] * 3 + [nobody()] * gone + [standing([(110, 180)])] * 3
-    assert ids(LightTrack(memory_s=1.0), frames)[-1] == ([0] if same else [1])
+    assert ids(LightTrack(memory_s=1.0), frames)[-1] == ([1] if same else [2])
 
 
 def test_an_empty_frame_one_frame_and_nobody():
@@ -159,7 +159,7 @@ def test_a_body_without_joints_is_nobody():
     frames = [standing([(300, 180), (100, 180)]) for _ in range(4)]
     frames[0].keypoints[1] = np.nan
     frames[2].scores[1] = 0
-    assert ids(LightTrack(every=1), frames) == [[0, -1], [0, 1], [0, -1], [0, 1]]
+    assert ids(LightTrack(every=1), frames) == [[1, -1], [1, 2], [1, -1], [1, 2]]
 
 
 def test_what_it_needs_is_asked_for():

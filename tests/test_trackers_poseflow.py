@@ -43,8 +43,8 @@ def test_the_picture_tells_who_is_who_where_boxes_would_exchange_people():
     before, after = standing([(200, 180), (260, 180)]), standing([(255, 180), (315, 180)])
     picture = texture(1)
     pictures = [picture, np.roll(picture, 55, axis=1)]
-    assert ids(PoseFlow(), [before, after], pictures) == [[0, 1], [0, 1]]
-    assert ids(PoseFlow(matching=False), [before, after]) != [[0, 1], [0, 1]]
+    assert ids(PoseFlow(), [before, after], pictures) == [[1, 2], [1, 2]]
+    assert ids(PoseFlow(matching=False), [before, after]) != [[1, 2], [1, 2]]
 
 
 def test_points_of_neighbouring_pictures_say_nothing_of_who_was_not_in_the_last_frame():
@@ -53,15 +53,15 @@ def test_points_of_neighbouring_pictures_say_nothing_of_who_was_not_in_the_last_
     frames = [standing([(120, 180), far]), standing([far]), standing([(175, 180), (615, 180)])]
     picture = texture(2)
     pictures = [picture, picture, np.roll(picture, 55, axis=1)]
-    assert ids(PoseFlow(), frames, pictures) == [[0, 1], [1], [2, 1]]
+    assert ids(PoseFlow(), frames, pictures) == [[1, 2], [2], [3, 2]]
     seen_before = [frames[0], frames[0], frames[2]]
-    assert ids(PoseFlow(), seen_before, pictures) == [[0, 1], [0, 1], [0, 1]]
+    assert ids(PoseFlow(), seen_before, pictures) == [[1, 2], [1, 2], [1, 2]]
 
 
 def test_pictures_without_texture_do_no_harm():
     frames = [standing([(200 + 4 * t, 180), (400 - 4 * t, 180)]) for t in range(20)]
     grey = [np.full((360, 640, 3), 128, np.uint8)] * len(frames)
-    assert ids(PoseFlow(), frames, grey) == [[0, 1]] * 20
+    assert ids(PoseFlow(), frames, grey) == [[1, 2]] * 20
 
 
 def test_shares_of_matches_are_those_of_a_picture_that_moves():
@@ -114,7 +114,7 @@ def test_a_joint_that_is_missing_and_a_body_without_any():
     frames[4].keypoints[1] = np.nan
     frames[4].scores[1] = 0
     found = ids(PoseFlow(matching=False), frames)
-    assert found == [[0, 1]] * 4 + [[0, -1], [0, 1]]
+    assert found == [[1, 2]] * 4 + [[1, -1], [1, 2]]
 
 
 def test_frame_by_frame_is_the_same_as_the_clip_and_starts_anew():
@@ -122,7 +122,7 @@ def test_frame_by_frame_is_the_same_as_the_clip_and_starts_anew():
     tracker = PoseFlow(suppress=False)
     told = ids(tracker, frames, pictures, 1 / times[1])
     tracks = tracker.track(frames, times, SIZE, lambda a, b: iter(pictures[a:b]))
-    assert sorted(sum(i == number for row in told for i in row) for number in (0, 1)) == sorted(
+    assert sorted(sum(i == number for row in told for i in row) for number in (1, 2)) == sorted(
         int(t.observed.sum()) for t in tracks
     )
     assert ids(tracker, frames[:3], pictures[:3]) == told[:3]

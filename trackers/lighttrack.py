@@ -159,8 +159,8 @@ class LightTrack(OnlineTracker):
         there = {id(target) for target, _ in pairs}
         self._lost = [target for target in self._lost if id(target) not in there]
         for row in np.setdiff1d(rows, [row for _, row in pairs]):
-            pairs.append((Target(self._ids, time_s, np.zeros(4), np.zeros(0)), int(row)))
             self._ids += 1
+            pairs.append((Target(self._ids, time_s, np.zeros(4), np.zeros(0)), int(row)))
         self._targets = [target for target, _ in pairs]
         self._see(found, pairs, time_s)
         ids = np.full(len(found), -1, np.int32)

@@ -46,7 +46,8 @@ class OnlineTracker(ABC):
             frame: (H,W,3) uint8 BGR, for trackers that need "frames".
 
         Returns:
-            (P,) int32, -1 for who is nobody, or nobody yet. Frames to come never change what is returned.
+            (P,) int32 from 1 (`given`: as the detector gave them), -1 for who is nobody, or nobody yet. Frames to
+            come never change what is returned.
 
         Raises:
             ValueError: no time has passed since the last frame, or the frame is missing.

@@ -104,9 +104,9 @@ class PoseFlow(OnlineTracker):
             flow.frame, flow.time, flow.row, flow.poses = self._number, time_s, row, poses
             ids[row] = flow.id
         for row in np.flatnonzero((ids < 0) & np.isfinite(poses.boxes).all(1)):
+            self._ids += 1
             self._flows.append(Flow(self._ids, self._number, time_s, int(row), poses))
             ids[row] = self._ids
-            self._ids += 1
         return ids
 
     def _poses(self, found: Detections, size: tuple[int, int] | None) -> Poses:
