@@ -3,9 +3,9 @@
 import numpy as np
 import people
 import pytest
-from test_trackers_offline import crossing, people_at
+from test_trackers_offline import SIZE, crossing, people_at
 
-from trackers.linking import Tracklet
+from trackers.linking import Tracklet, link
 from trackers.pool import gather
 from trackers.stature import apart, stature, with_ground
 
@@ -31,7 +31,7 @@ def grounded(joints, hidden=()):
     pool = gather(detections, np.arange(len(detections)) / 30)
     who = np.concatenate(truth)
     rows = [np.flatnonzero(who == k) for k in range(len(joints))]
-    return with_ground(pool, [Tracklet(of.tolist()) for of in rows]), rows
+    return with_ground(pool, [Tracklet(of.tolist()) for of in rows], SIZE), rows
 
 
 def test_heights_are_told_apart_wherever_people_walk():
@@ -66,3 +66,35 @@ def test_without_feet_nothing_is_told():
     assert pool.ground is None and stature(pool, rows[0]) is None
     pool, rows = grounded(walkers())
     assert np.isnan(stature(pool, rows[0][:4])).all()
+
+
+@pytest.mark.parametrize("tilt", [60, 120])
+def test_of_a_camera_that_moves_nothing_is_told(tilt):
+    """Feet move in the picture and sizes do not, as if the ground were seen from far above."""
+    joints = walkers()[:, :1].repeat(180, axis=1)
+    detections, _ = people_at(joints, missed=0, wrong_hint=False)
+    for number, frame in enumerate(detections):
+        frame.keypoints[..., 1] += tilt * np.sin(2 * np.pi * number / 90)
+    pool = gather(detections, np.arange(180) / 30)
+    assert with_ground(pool, link(pool, np.arange(180) / 30), SIZE).ground is None
+
+
+def test_a_pause_makes_nobody_surer():
+    joints = walkers()
+    sure, _ = grounded(joints)
+    detections, truth = people_at(joints, missed=0, wrong_hint=False)
+    times = np.arange(240) / 30 + np.where(np.arange(240) < 120, 0, 60)
+    pool = gather(detections, times)
+    who = np.concatenate(truth)
+    tracklets = [Tracklet(np.flatnonzero(who == k).tolist()) for k in range(3)]
+    assert with_ground(pool, tracklets, SIZE).ground.doubt == pytest.approx(sure.ground.doubt, rel=0.2)
+
+
+@pytest.mark.parametrize("far", [2000, 20000])
+def test_a_foot_far_outside_of_the_picture_tells_nothing(far):
+    joints = walkers()[:, :1].repeat(60, axis=1)
+    pool, rows = grounded(joints)
+    pool.keypoints[rows[0][20], people.BLAZE.index("left_ankle", "right_ankle")] = far
+    pool = with_ground(pool, [Tracklet(of.tolist()) for of in rows], SIZE)
+    found = np.stack([stature(pool, of) for of in rows])
+    assert (apart(pool.ground, found[[0, 1]], found[[2, 2]]) < 1).all()

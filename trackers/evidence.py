@@ -118,13 +118,13 @@ def _end_state(pool: Pool, piece: Piece, side: int, window_s: float) -> tuple:
     trust = usual / (usual + measured)
     velocity = trust * (spread @ pool.centre[near]) / length
     place = pool.centre[near].mean(0) - velocity * t.mean()
-    stature, growth, flexing = _stature(pool, rows[np.abs(time - anchor) <= SIZE_S], anchor)
+    there, growth, flexing = _size_at(pool, rows[np.abs(time - anchor) <= SIZE_S], anchor)
     last = rows[np.abs(time - time[side]) <= GLANCE_S]
     facing = np.median(pool.facing[last], axis=0)
-    return piece.rows[side], anchor, place, velocity, size * np.sqrt(trust * measured), stature, growth, facing, flexing
+    return piece.rows[side], anchor, place, velocity, size * np.sqrt(trust * measured), there, growth, facing, flexing
 
 
-def _stature(pool: Pool, rows: Array, anchor: float) -> tuple[float, float, float]:
+def _size_at(pool: Pool, rows: Array, anchor: float) -> tuple[float, float, float]:
     """Size (px) at a time, its growth and flexing (see `Ends`): a line through its logarithm, drawn to staying."""
     t, log = pool.time[rows] - anchor, np.log(pool.size[rows])
     spread = t - t.mean()
@@ -216,8 +216,8 @@ def _appearance(strands: list[Strand], a: Array, b: Array) -> Array:
     """By the distance of the typical looks, where two people are 1 apart: below 0 where they are alike, 0 unknown."""
     if strands[0].look is None:
         return np.zeros(len(a))
-    apart = np.nan_to_num(_looks_apart(strands, a, b), nan=UNKNOWN_LOOK)
-    return APPEARANCE_WORTH * (np.minimum(apart, 1.5) ** 2 - UNKNOWN_LOOK**2)
+    far = np.nan_to_num(_looks_apart(strands, a, b), nan=UNKNOWN_LOOK)
+    return APPEARANCE_WORTH * (np.minimum(far, 1.5) ** 2 - UNKNOWN_LOOK**2)
 
 
 def _slid(pool: Pool, strands: list[Strand], a: Array, b: Array) -> Array:
@@ -229,8 +229,8 @@ def _slid(pool: Pool, strands: list[Strand], a: Array, b: Array) -> Array:
         return np.zeros(len(a))
     last, first = np.array([s.piece.rows[-1] for s in strands]), np.array([s.piece.rows[0] for s in strands])
     followed = (pool.following[last[a]] == pool.following[first[b]]) & (pool.following[last[a]] >= 0)
-    apart = np.nan_to_num(_looks_apart(strands, a, b), nan=0.0)
-    return followed * np.clip(apart / UNKNOWN_LOOK - 1, 0, 1)
+    far = np.nan_to_num(_looks_apart(strands, a, b), nan=0.0)
+    return followed * np.clip(far / UNKNOWN_LOOK - 1, 0, 1)
 
 
 def known(strands: list[Strand], a: Array, b: Array) -> Array:

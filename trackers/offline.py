@@ -61,7 +61,7 @@ class OfflineTracker:
             return []
         times = np.asarray(times, float)
         tracklets = link(pool, times)
-        pool = with_ground(with_looks(pool, tracklets), tracklets)
+        pool = with_ground(with_looks(pool, tracklets), tracklets, size)
         pieces = stitch(pool, cut(pool, tracklets), self.max_gap_s, size)
         pieces = self._people(pool, rejoined(pool, pieces, tracklets, size), times)
         pieces = self._people(pool, _without_coinciding(pool, healed(pool, pieces, tracklets)), times)
