@@ -2,12 +2,13 @@
 
     python -m benchmarks.detectors outputs/sample.mp4
 
-Each side reads the same clip from its file and does the whole way to keypoints, with the same network, size and
-thresholds: ours by `detect`, the package by the call that its documentation names. Rounds alternate; told are medians,
-the ratio's median over the rounds, and the people a frame that ours and theirs saw. What is not installed is left out,
-with the line that installs it; rows want environments of their own. Weights are those of the store where they are on
-this machine, else random ones that see a few people: the work is the same. rtmlib is installed beside requirements.txt
-by `pip install onnx onnxruntime tqdm && pip install --no-deps rtmlib`.
+Each side reads the same clip (the first frames of the one that is named, encoded anew at 30 frames/s) from its file
+and does the whole way to keypoints, with the same network, size and thresholds: ours by `detect`, the package by the
+call that its documentation names. Rounds alternate; told are medians, the ratio's median over the rounds, and the
+people a frame that ours and theirs saw. What is not installed is left out, with the line that installs it; rows want
+environments of their own. Weights are those of the store where they are on this machine, else random ones that see a
+few people: the work is the same. rtmlib is installed beside requirements.txt by
+`pip install onnx onnxruntime tqdm && pip install --no-deps rtmlib`.
 
     blazepose    MediaPipe Tasks on the two networks of the store, for as many people and for one; ours reads each
                  frame forwards and backwards. `benchmarks.speed` compares with MediaPipe's older loop for one person
@@ -28,6 +29,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from benchmarks.detectors_rows import ROWS, lacking
 from benchmarks.detectors_sides import Row
@@ -96,9 +99,11 @@ def _beginning(path: Path, count: int, to: Path) -> Path:
 
     with open_clip(path) as clip, av.open(str(to), "w") as out:
         stream = out.add_stream("libx264", rate=30, options={"crf": "12", "preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = clip.info.width, clip.info.height, "yuv420p"
+        width, height = clip.info.width // 2 * 2, clip.info.height // 2 * 2  # an odd row or column is cut off
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for frame in clip.frames(0, min(count, len(clip))):
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="bgr24")))
+            picture = np.ascontiguousarray(frame[:height, :width])
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         out.mux(stream.encode(None))
     return to
 

@@ -104,12 +104,13 @@ def yolo(clip: Path, scratch: Path) -> Row:
 
     def predict(threads: int | None, path: Path) -> int:
         told, people = {"conf": 0.5, "iou": 0.7, "imgsz": 640, "device": "cpu", "verbose": False}, 0
+        before = torch.get_num_threads()
         for number, result in enumerate(model.predict(path, stream=True, **told)):
-            if number == 0 and threads:
-                torch.set_num_threads(threads)  # Ultralytics has chosen its own by now
+            if number == 0:  # by now Ultralytics has chosen, which it does in the first call alone
+                before = torch.get_num_threads()
+                torch.set_num_threads(threads or before)
             people += len(result.keypoints)
-        if threads:
-            torch.set_num_threads(1)
+        torch.set_num_threads(before)
         return people
 
     rivals: dict[str, Run] = {

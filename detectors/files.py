@@ -41,6 +41,7 @@ class FileDetector(ABC):
     ending: ClassVar[str] = ".json"
     per_frame: ClassVar[bool] = False  # a folder of such files is one clip's
     layouts: ClassVar[tuple[str, ...]]  # skeletons; the first is that of files without people
+    pixels = "the keypoints of this very video, in its pixels"
     least = 1  # joints; people of whom fewer are seen are nobody, if they have no id
     hint: ClassVar[str]
 
@@ -79,7 +80,7 @@ class FileDetector(ABC):
         enough = (seen.joints[..., 2] > 0).sum(axis=-1) >= np.where(seen.ids >= 0, 1, self.least)
         seen = seen.only(enough)
         check_told(seen, info, place)
-        check_places(seen.joints, (info.width, info.height), place)
+        check_places(seen.joints, (info.width, info.height), place, self.pixels)
         self.skeleton = self._skeleton_of(seen, place)
         found = as_detections(seen, self.skeleton, info, place)
         if progress is not None:
@@ -138,8 +139,11 @@ class FileDetector(ABC):
         ):
             if len(fits) == 1:
                 return cls._within(fits[0]), False
+            if fits:
+                names = ", ".join(p.name for p in fits[:4])
+                raise InputError(f"several keypoints of {clip} in {path}", names, "name one of them")
         kinds = "folder" if cls.per_frame else "file or folder"
-        nothing = f"no {cls.own} in it, and not just one {kinds} called like the clip"
+        nothing = f"neither {cls.own} nor a {kinds} called {clip} or {clip}_... is in it"
         why = nothing if path.is_dir() else "it does not exist"
         raise InputError(f"no keypoints of {clip} in {path}", why, cls.hint)
 

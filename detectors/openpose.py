@@ -41,6 +41,7 @@ class OpenPose(FileDetector):
     layouts = ("body-25", "body-25b", "coco-18", "halpe-26", "coco-17", "coco-133", "halpe-136")
     least = 3  # it tells of pieces of people, too
     hint = "the folder that OpenPose's --write_json named"
+    pixels = f"{FileDetector.pixels}: OpenPose's --keypoint_scale 0"
 
     def read(self, place: Path) -> Sightings:
         """The people of every frame that has a file.

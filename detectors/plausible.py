@@ -14,6 +14,7 @@ from pipeline.skeletons import Skeleton, skeleton
 
 FARTHEST = 1e5  # px; larger numbers are damage
 OUTSIDE, MARGIN = 0.2, 0.05  # share of joints that may lie outside the picture, by how much of its size
+SURE = 0.3  # score of a joint that is no guess: below the picture of somebody cut off at the waist there are guesses
 NO_PIXEL = 2.0  # where no coordinate is larger they are no pixels
 SURELY = 0.8  # ratio of two layouts' strains below which the lower one is the right one
 ENOUGH_BONES = 8  # of somebody who tells one layout from another; with 6 the wrong one was found now and then
@@ -41,18 +42,18 @@ def check_told(seen: Sightings, info: ClipInfo, where: Path) -> None:
         raise InputError(f"the keypoints in {where} are of another video", text, "the keypoints of this very video")
 
 
-def check_places(joints: Array, size: tuple[int, int], where: Path) -> None:
+def check_places(joints: Array, size: tuple[int, int], where: Path, hint: str) -> None:
     """Raise InputError when (N,J,3) are those of a picture of another size, or no pixels."""
     points = joints[joints[..., 2] > 0][:, :2]
     if not len(points):
         return
-    hint = "the keypoints of this very video, in its pixels; OpenPose's --keypoint_scale 0"
     if np.abs(points).max() <= NO_PIXEL:
         text = f"all lie between {points.min():.2g} and {points.max():.2g}, shares of the picture as it seems"
         raise InputError(f"the keypoints in {where} are no pixels", text, hint)
-    outside = ((points < -MARGIN * np.array(size)) | (points > (1 + MARGIN) * np.array(size))).any(axis=1).mean()
-    if outside > OUTSIDE:
-        text = f"{outside:.0%} of the joints lie outside its {size[0]}x{size[1]} picture"
+    points = joints[joints[..., 2] > SURE][:, :2]
+    outside = ((points < -MARGIN * np.array(size)) | (points > (1 + MARGIN) * np.array(size))).any(axis=1)
+    if outside.sum() > OUTSIDE * len(points):
+        text = f"{outside.mean():.0%} of the joints lie outside its {size[0]}x{size[1]} picture"
         raise InputError(f"the keypoints in {where} are of another video", text, hint)
 
 

@@ -70,13 +70,11 @@ class Ledger:
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Seconds of a stage that is done anew."""
-        self.outdate()
         begin = time.perf_counter()
         yield
         self.timings[stage] = time.perf_counter() - begin
         give_back()
 
     def outdate(self) -> None:
-        """Before anything is done anew: the result is no longer finished. A part's stages are not the result."""
-        if not self.part:
-            (self.home / REPORT).unlink(missing_ok=True)
+        """Before anything is written anew: the result is no longer finished."""
+        (self.home / REPORT).unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from pipeline.results import Scene
 MISFIT = 0.15  # of the person's height in the picture, that 3D joints may lie off their keypoints
 SUNK_M = 0.15  # depth below the floor that is told
 LEVELS_M = 0.08  # difference of two people's lowest, and height above the floor of one's, that are told
+EMPTY = 0.15  # share of the frames without anybody that is told
 KEPT = "as the rig has it"  # the world of a rig whose Z is up
 PACKAGES = ("av", "numpy", "opencv-python-headless", "openvino", "rich", "scipy", "typer")
 
@@ -88,6 +89,7 @@ def warnings(scene: Scene) -> list[str]:
         texts.append("nobody was found")
     if scene.clip.fps < 20 and len(scene.clip.times) > 1:
         texts.append(f"only {scene.clip.fps:.3g} frames per second: fast motion is lost between frames")
+    texts += _empty(scene)
     for motion in scene.people:
         if not np.isfinite(motion.joints).any():
             texts.append(f"person {motion.id} has no usable 3D pose")
@@ -106,6 +108,18 @@ def warnings(scene: Scene) -> list[str]:
         tilt = placement.get("tilt_error_deg") or 0
         texts.append(f"the feet hardly tell how the floor is tilted: people may lean by {tilt:.0f} degrees or more")
     return texts
+
+
+def _empty(scene: Scene) -> list[str]:
+    """How much of the clip has no skeleton, where that is much, and when for longest."""
+    times = scene.clip.times
+    empty = ~np.isin(np.arange(len(times)), np.concatenate([np.zeros(0, int), *(m.frames for m in scene.people)]))
+    if not scene.people or empty.mean() < EMPTY:
+        return []
+    begin, end = np.flatnonzero(np.diff(empty, prepend=False, append=False)).reshape(-1, 2).T
+    k = int(np.argmax(end - begin))
+    longest = f"the longest time from {times[begin[k]]:.1f} s to {times[end[k] - 1]:.1f} s"
+    return [f"nobody is followed in {empty.mean():.0%} of the frames, {longest}"]
 
 
 def _above(person: dict[str, Any], floor_m: float) -> dict[str, Any]:

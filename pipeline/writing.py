@@ -57,6 +57,8 @@ class Writing:
         writers = {"mp4": self._film, "gif": self._gif}
         done_key, files = key(scene_key, code_version("visualize", "exporters")), self.files
         missing = [format for format in files if not self._is_done(format, files[format], done_key)]
+        if any(format in self.options.formats for format in missing):
+            self.ledger.outdate()
         for format in missing:
             self._remove(format, files[format])
         for format in sorted(files, key=lambda format: format in writers):  # films last

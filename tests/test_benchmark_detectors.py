@@ -11,6 +11,7 @@ from benchmarks import detectors_sides as sides
 from detectors.person_boxes import PersonBoxes
 from detectors.rtmo import RTMO
 from detectors.rtmpose import RTMPose, pair
+from pipeline.clip import open_clip
 
 PEOPLE = np.array([(10, 20, 40, 110), (60, 15, 95, 120), (100, 30, 120, 100)], float)  # px of 128 x 128
 
@@ -89,3 +90,9 @@ def test_what_is_not_installed_is_left_out(monkeypatch, capsys):
     detectors.main()
     why = "left out: the rival rtmlib needs no-such-package, which is not installed; pip install it"
     assert capsys.readouterr().out.splitlines()[1:] == [f"rtmpose      {why}", f"rtmo         {why}"]
+
+
+def test_the_beginning_of_a_clip_of_odd_size(tmp_path):
+    clip = write(tmp_path / "odd.mkv", "libx264rgb", "rgb24", size=(65, 49))
+    with open_clip(detectors._beginning(clip, 5, tmp_path / "beginning.mkv")) as opened:
+        assert len(opened) == 5 and (opened.info.width, opened.info.height) == (64, 48)

@@ -182,3 +182,15 @@ def test_any_json_is_read_or_refused(tmp_path, data, kind):
         assert len(str(error).splitlines()) <= 3
         return
     check_valid(found, 4)
+
+
+def test_guesses_below_the_picture_are_no_sign_of_another_video(tmp_path):
+    """Somebody cut off at the waist: of the legs a detector guesses where they may be, and is not sure of any."""
+    row = people("coco-17")[0].copy()
+    row[11:, 1], row[11:, 2] = 400, 0.1
+    (tmp_path / "a.json").write_text(json.dumps([entry(row, "0.jpg")]))
+    assert len(AlphaPose(tmp_path / "a.json").detect(clip(1))[0]) == 1
+    row[11:, 2] = 0.9
+    (tmp_path / "a.json").write_text(json.dumps([entry(row, "0.jpg")]))
+    with pytest.raises(InputError, match="outside its 320x240"):
+        AlphaPose(tmp_path / "a.json").detect(clip(1))

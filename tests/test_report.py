@@ -95,3 +95,20 @@ def test_heights_are_measured_from_the_floor_not_from_a_rigs_zero(scene, zero):
     assert "floor" not in told(level, placement)
     assert "person 1 is up to 0.40 m below the floor" in told(moved(level, [0, 0, -0.4]), placement)
     assert "person 1 stays 0.10 m above the floor" in told(moved(level, [0, 0, 0.1]), placement)
+
+
+@pytest.mark.parametrize(("gone", "text"), [
+    (slice(0, 0), ""),
+    (slice(36, 40), ""),
+    (slice(30, 40), "nobody is followed in 25% of the frames, the longest time from 1.0 s to 1.3 s"),
+    (slice(0, 12), "nobody is followed in 30% of the frames, the longest time from 0.0 s to 0.4 s"),
+])  # fmt: skip
+def test_a_time_without_anybody_is_told(scene, gone, text):
+    def without(person):
+        rows = {field.name: getattr(person, field.name) for field in dataclasses.fields(person)}
+        rows = {name: value for name, value in rows.items() if isinstance(value, np.ndarray) and len(value) == 40}
+        return dataclasses.replace(person, **{name: np.delete(value, gone, axis=0) for name, value in rows.items()})
+
+    one = {"people": [without(scene.people[0])], "tracks": [without(scene.tracks[0])]}
+    found = told(dataclasses.replace(scene, **one))
+    assert (text in found) if text else ("nobody" not in found)

@@ -293,17 +293,24 @@ def test_another_clip_under_the_same_name_leaves_nothing_of_the_first(clip, tmp_
     assert scene.people == [] and names(home) == ["poses.npz", "report.json"]
 
 
-def test_a_run_that_fails_anew_is_no_longer_finished(clip, tmp_path, runner, monkeypatch):
-    one = runner()
+def test_a_run_that_fails_leaves_a_result_as_it_was_or_unfinished(clip, tmp_path, runner, monkeypatch):
+    """Before anything is written of the new one, and while it is."""
+    one, home = runner(), tmp_path / "out" / "walk"
     one.run(clip)
+    before = {name: (home / name).read_bytes() for name in names(home) if (home / name).is_file()}
 
     def fail(*_):
         raise RuntimeError("oh")
 
-    monkeypatch.setattr(type(one.lifter), "lift", fail)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(one.lifter), "lift", fail)
+        with pytest.raises(InternalError):
+            runner(fov_deg=50).run(clip)
+    assert "report.json" in before and all((home / name).read_bytes() == data for name, data in before.items())
+    monkeypatch.setattr("visualize.film.write_film", fail)
     with pytest.raises(InternalError):
-        runner(fov_deg=50).run(clip)
-    assert "report.json" not in names(tmp_path / "out" / "walk")
+        runner(fov_deg=50, formats=("mp4",)).run(clip)
+    assert "report.json" not in names(home)
 
 
 # ---- the report --------------------------------------------------------------------------------------------------

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from pipeline.choices import chosen_class
 from pipeline.errors import UsageError
 from pipeline.results import Detections
+from trackers.cutting import cut
+from trackers.linking import link
 from trackers.offline import OfflineTracker
+from trackers.pool import gather
 
 SIZE = (1280, 720)
 CAMERA = people.look(5, 1.5, focal=900)
@@ -267,3 +270,20 @@ def test_the_bystander_never_becomes_the_man(camera):
     assert man.observed.mean() > 0.95 and other.observed.mean() > 0.95
     apart = np.subtract(*(np.nanmedian(t.keypoints[man.observed & other.observed, :, 0], axis=1) for t in tracks))
     assert (np.sign(apart) == np.sign(apart[0])).all() and np.abs(apart).min() > 100
+
+
+@pytest.mark.parametrize(("unseen", "pieces"), [(range(0), 2), (range(55, 66), 4)])
+def test_a_leap_of_a_pose_is_doubtful_only_where_it_could_be_somebody_elses(unseen, pieces):
+    """Who is seen elsewhere in the same frames cannot have been taken for one; who is unseen just then can."""
+    joints = np.stack([line((-1.5, 5), (0, 0))[0], line((1.2, 5), (0, 0))[0]])
+    detections, truth = people_at(joints, missed=0, wrong_hint=False)
+    for number, (frame, who) in enumerate(zip(detections, truth, strict=True)):
+        if number >= 60:
+            points = frame.keypoints[who == 0]
+            middle = points.mean(1, keepdims=True)
+            frame.keypoints[who == 0] = 0.8 * (points - middle) @ [[0.83, 0.56], [-0.56, 0.83]] + middle
+        if number in unseen:
+            frame.keypoints[who == 1] = np.nan
+    times = np.arange(len(detections)) / 30
+    pool = gather(detections, times)
+    assert len(cut(pool, link(pool, times))) == pieces

@@ -19,6 +19,8 @@ NEAR = 0.15  # similarity to a rival from which a frame is no clean evidence of 
 DOUBT = 0.3  # a link whose margin is smaller is cut
 ODD = 0.7  # and one whose similarity is a smaller share of what is usual
 COMPANY_S = 1.0  # where nobody else has been or will be, nobody else can have been taken for them
+ELSEWHERE = 2.0  # nor who is seen in the frames of the link that many body sizes away
+WINDOW = ((-COMPANY_S, "left"), (COMPANY_S, "right"))
 USUAL_S = 0.3  # before and after
 MOVEMENT_S = 0.1  # odd links that go on for longer are a movement
 ODD_APART_S = 0.05  # at most one cut at an odd link in that time: who slides onto somebody soon slides back
@@ -50,7 +52,7 @@ def cut(pool: Pool, tracklets: list[Tracklet]) -> list[Piece]:
         changes = _doubtful(pool.time[rows], 1 - leap, CHANGES_APART_S)
         settled = _settled(pool.time[rows], changes)
         doubtful = _doubtful(pool.time[rows], np.array(tracklet.margin), APART_S)
-        odd = np.where(_company(pool, rows), _oddness(pool.time[rows], np.array(tracklet.alike)), 1.0)
+        odd = np.where(_company(pool, tracklet, tracklets), _oddness(pool.time[rows], np.array(tracklet.alike)), 1.0)
         doubtful += _doubtful(pool.time[rows], DOUBT / ODD * odd, ODD_APART_S)
         if pool.look is not None:  # what would be dropped below is the person's first or last frames
             lasting = [_lasts(pool.time[rows[:k]], step) and _lasts(pool.time[rows[k:]], step) for k in doubtful]
@@ -63,13 +65,25 @@ def cut(pool: Pool, tracklets: list[Tracklet]) -> list[Piece]:
     return sorted(pieces, key=lambda p: int(p.rows[0]))
 
 
-def _company(pool: Pool, rows: Array) -> Array:
-    """(n,) bool: somebody else is seen within COMPANY_S."""
-    own = pool.time[rows]
-    everybody, alone = (
-        np.searchsorted(of, own + COMPANY_S, "right") - np.searchsorted(of, own - COMPANY_S) for of in (pool.time, own)
-    )
-    return everybody > alone
+def _company(pool: Pool, tracklet: Tracklet, tracklets: list[Tracklet]) -> Array:
+    """(n,) bool: somebody else is seen within COMPANY_S, and not the whole time in another place."""
+    rows = np.array(tracklet.rows)
+    time, company = pool.time[rows], np.zeros(len(rows), bool)
+    for other in tracklets:
+        theirs = np.array(other.rows)
+        if other is tracklet or not _overlap(time, pool.time[theirs]):
+            continue
+        begin, end = (np.searchsorted(pool.time[theirs], time + of, side) for of, side in WINDOW)
+        at = np.minimum(np.searchsorted(pool.frame[theirs], pool.frame[rows]), len(theirs) - 1)
+        way = np.linalg.norm(pool.centre[theirs[at]] - pool.centre[rows], axis=1)
+        away = (pool.frame[theirs[at]] == pool.frame[rows]) & (way > ELSEWHERE * pool.size[rows])
+        company |= (end > begin) & ~(away & np.concatenate([[True], away[:-1]]))
+    return company
+
+
+def _overlap(a: Array, b: Array) -> bool:
+    """Are two times (n,) and (m,) within COMPANY_S of each other?"""
+    return bool(a[0] - COMPANY_S <= b[-1] and b[0] <= a[-1] + COMPANY_S)
 
 
 def _oddness(time: Array, alike: Array) -> Array:
