@@ -32,12 +32,12 @@ def server(servers, cards):
 
 @pytest.fixture
 def cards(tmp_path, monkeypatch, servers):
-    """A folder for cards, an empty store, an authority that is trusted, and little patience."""
+    """A folder for cards, an empty store, an authority that is trusted, and some patience: the machine may be busy."""
     monkeypatch.setenv("VIDEOPOSE_CHECKPOINTS", str(tmp_path / "store"))
     monkeypatch.setenv("SSL_CERT_FILE", str(servers[2]))
     for name in ("VIDEOPOSE_OFFLINE", *PROXIES):
         monkeypatch.delenv(name, raising=False)
-    for name, value in {"STALL_S": 0.25, "SLOWEST": 5_000, "PAUSE_S": 0.0}.items():
+    for name, value in {"STALL_S": 2.0, "SLOWEST": 5_000, "PAUSE_S": 0.0}.items():
         monkeypatch.setattr(fetch, name, value)
     (tmp_path / "cards").mkdir()
     return tmp_path / "cards"
@@ -92,8 +92,8 @@ FAILURES = {
     "403": (lambda s: says(403), "the server says 403 Forbidden"),
     "500": (lambda s: says(500), "the server says 500 Internal Server Error"),
     "slow": (lambda s: trickle, "too slow"),
-    "hanging": (lambda s: hanging(s.ended, 0), "nothing came for 0.25 s"),
-    "hanging on its way": (lambda s: hanging(s.ended, 9_000), "nothing came for 0.25 s"),
+    "hanging": (lambda s: hanging(s.ended, 0), "nothing came for 2 s"),
+    "hanging on its way": (lambda s: hanging(s.ended, 9_000), "nothing came for 2 s"),
     "redirect": (lambda s: says(302, Location=s.url("good", "127.0.0.1")), r"127\.0\.0\.1 is not a host that the card"),
     "redirect to http": (lambda s: says(302, Location="http://localhost/good"), "redirected to what is not https"),
     "redirect to a file": (lambda s: says(302, Location="file:///etc/passwd"), "file"),
@@ -165,7 +165,9 @@ def test_a_connection_that_breaks_many_times_goes_on_in_the_next_call(server, ca
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_slow_server_that_goes_on_is_waited_for(server, cards, known):
+def test_a_slow_server_that_goes_on_is_waited_for(server, cards, known, monkeypatch):
+    """For longer than a server is waited for that sends nothing."""
+    monkeypatch.setattr(fetch, "STALL_S", 0.6)
     write_card(cards, https(server.serves("file", slow)))
     assert store.find("small", cards).read_bytes() == PAYLOAD
 
