@@ -15,8 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from checkpoints.store import find
 from detectors.looking import detections
+from detectors.models import found
 from pipeline.errors import InputError, MissingError, UsageError
 from pipeline.results import Array, Detections
 
@@ -59,7 +59,7 @@ class MediaPipe:
         confidence: float = 0.5,
     ) -> None:
         (weights,) = self.uses(model, detector_weights, device)
-        self._path = weights if isinstance(weights, Path) else find(weights)
+        self._path = found(weights)
         self._people, self._confidence = people, confidence
         _check(self._path)
         self._open().close()  # tells now, before anything else is done, what is wrong with the networks

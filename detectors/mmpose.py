@@ -15,6 +15,7 @@ import numpy as np
 
 from detectors.looking import detections, look_through
 from detectors.mmpose_model import NAMED, Network, config_file
+from detectors.models import found
 from pipeline.errors import InputError, MissingError, UsageError
 from pipeline.results import Array, Detections
 
@@ -61,8 +62,8 @@ class MMPose:
 
         where = torch_device(device)
         network, finder, _ = _parts(model, detector_weights)
-        self._boxes = boxes or (_whole if finder is None else _person_boxes(_found(finder), device))
-        self._network = Network(_plain(model), _found(network), where)
+        self._boxes = boxes or (_whole if finder is None else _person_boxes(found(finder), device))
+        self._network = Network(_plain(model), found(network), where)
         self.skeleton, self.device = self._network.skeleton, self._network.device
 
     @classmethod
@@ -140,13 +141,6 @@ def _given(path: Path) -> tuple[Path, str | Path]:
         why = f"it holds {len(networks)} .pth files and {len(finders)} .onnx files"
         raise InputError(f"cannot use {path}", why, "a folder with one of each, or a .pth file")
     return networks[0], finders[0]
-
-
-def _found(weights: str | Path) -> Path:
-    """The file itself, or the one that a card names. Raises MissingError."""
-    from checkpoints.store import find
-
-    return find(weights) if isinstance(weights, str) else weights
 
 
 def _person_boxes(path: Path, device: str) -> Boxes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detectors.torch_parts import restricted
+from checkpoints.torch_file import restricted
 from pipeline.errors import InputError
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from checkpoints.torch_file import first_line
 from detectors.looking import batches
 from detectors.mmpose_file import load as read
 from detectors.mmpose_joints import match
 from detectors.mmpose_package import load, quiet
-from detectors.torch_parts import described, first_line
+from detectors.torch_parts import described
 from pipeline.errors import InputError, UsageError, VideoposeError
 from pipeline.results import Array
 

@@ -1,14 +1,11 @@
-"""What detectors on PyTorch share: where they run, and state dicts that are opened without running anything in them."""
+"""What detectors on PyTorch share: where they run, and state dicts."""
 
 from __future__ import annotations
 
-import re
-import warnings
-import zipfile
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
+from checkpoints.torch_file import restricted
 from pipeline.errors import InputError, MissingError
 
 
@@ -58,52 +55,3 @@ def state_dict(path: Path, hint: str) -> dict[str, Any]:
     if not isinstance(held, dict) or not held or not all(isinstance(part, torch.Tensor) for part in held.values()):
         raise InputError(f"no weights in {path}", "it holds something else than tensors by name", hint)
     return held
-
-
-def restricted(path: Path, hint: str) -> Any:
-    """What a file of PyTorch holds, by PyTorch's restricted reader.
-
-    Raises:
-        InputError: no such file, damaged, or more than tensors and plain containers (nothing of it is run).
-    """
-    import torch
-
-    check_torch_file(path, hint)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-        why = f"it asks for {asked[1]}, which is more than weights" if asked else "it is a pickle of more than weights"
-        raise InputError(f"refused to open {path}", f"{why}; nothing was run", hint) from error
-    except Exception as error:  # a damaged file can fail in any way
-        raise InputError(f"cannot read {path}", f"damaged or not whole: {first_line(error)}", hint) from error
-
-
-def check_torch_file(path: Path, hint: str) -> None:
-    """Tell what is no file of PyTorch before PyTorch stumbles over it. Raises InputError."""
-    what = f"{path} is no file of PyTorch"
-    try:
-        with path.open("rb") as file:
-            head = file.read(4)
-        members: set[str] = set()
-        if head.startswith(b"PK"):
-            with zipfile.ZipFile(path) as archive:
-                members = {name.rpartition("/")[2] for name in archive.namelist()}
-    except OSError as error:
-        raise InputError(f"cannot read {path}", error.strerror or str(error), hint) from error
-    except zipfile.BadZipFile as error:
-        raise InputError(f"cannot read {path}", "the file was cut short", hint) from error
-    if "constants.pkl" in members:
-        raise InputError(what, "it is a TorchScript program", hint)
-    if members and "data.pkl" not in members:
-        raise InputError(what, f"a zip of something else ({', '.join(sorted(members)[:3])})", hint)
-    if not members and not head.startswith(b"\x80"):
-        raise InputError(what, "the file is empty" if not head else f"it begins with {head!r}", hint)
-
-
-def first_line(error: Exception) -> str:
-    """Of what an error says, the beginning."""
-    lines = str(error).splitlines() or [type(error).__name__]
-    return lines[0][:160]

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from checkpoints.torch_file import first_line
 from detectors.looking import detections, look_through
-from detectors.models import existing
-from detectors.torch_parts import check_device, described, first_line, state_dict, torch_device
+from detectors.models import existing, found
+from detectors.torch_parts import check_device, described, state_dict, torch_device
 from pipeline.errors import InputError
 from pipeline.results import Array, Detections
 
@@ -48,12 +49,9 @@ class KeypointRCNN:
     install = "pip install -r requirements-train.txt"
 
     def __init__(self, detector_weights: Path | None = None, device: str = "auto", threshold: float = 0.5) -> None:
-        from checkpoints.store import find
-
         self._device = torch_device(device)
         (weights,) = self.uses(detector_weights)
-        path = weights if isinstance(weights, Path) else find(weights)
-        self._network = _network(path, threshold).to(self._device)
+        self._network = _network(found(weights), threshold).to(self._device)
         self.device = described(self._device)
 
     @classmethod

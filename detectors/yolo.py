@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from detectors.looking import detections
-from detectors.models import existing
+from detectors.models import existing, found
 from detectors.torch_parts import check_device, torch_device
 from detectors.yolo_decode import Raw, decode
 from detectors.yolo_picture import Letterbox
@@ -63,11 +63,9 @@ class YOLO:
         overlap: float = 0.7,
         threads: int = 0,
     ) -> None:
-        from checkpoints.store import find
-
         (weights,) = self.uses(model, detector_weights)
         log.info("yolo: Ultralytics' code and models are AGPL-3.0; for closed use it sells licences")
-        self._network = _network(weights if isinstance(weights, Path) else find(weights), device, threads)
+        self._network = _network(found(weights), device, threads)
         self.device = self._network.device
         self._size = size or self._network.head.size
         self._threshold, self._overlap = threshold, overlap

@@ -18,7 +18,7 @@ from pickle import UnpicklingError
 from typing import Any
 from unittest.mock import patch
 
-from detectors.torch_parts import check_torch_file, first_line
+from checkpoints.torch_file import check_torch_file, first_line
 from detectors.yolo_decode import JOINTS, Head
 from pipeline.errors import InputError
 

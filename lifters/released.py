@@ -6,17 +6,14 @@ state of NumPy's random generators, is known by name and dropped; any other name
 
 from __future__ import annotations
 
-import re
-import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from checkpoints.torch_file import restricted
 from lifters.variants import recognise
 from pipeline.errors import InputError, MissingError
 
@@ -171,7 +168,9 @@ def _read(path: Path) -> Any:
     except OSError as error:
         raise InputError(f"cannot read {path}", str(error.strerror), "its permissions") from error
     safe = head[8:9] == b"{" and not head.startswith(b"PK")
-    return _read_safetensors(path) if safe else _read_torch(path, head)
+    if safe:
+        return _read_safetensors(path)
+    return restricted(path, f"{HINT}; or the state dict alone, saved as safetensors", [(_Dropped, n) for n in NUMPY])
 
 
 def _read_safetensors(path: Path) -> State:
@@ -185,40 +184,3 @@ def _read_safetensors(path: Path) -> State:
     if not state:
         raise InputError(f"no network in {path}", "it holds no tensor", HINT)
     return state
-
-
-def _read_torch(path: Path, head: bytes) -> Any:
-    """What `torch.save` wrote, in its zip or its older form."""
-    _check_container(path, head)
-    known = torch.serialization.safe_globals([(_Dropped, name) for name in NUMPY])
-    try:
-        with known, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-        why = f"it asks for {asked[1]}, which is more than weights" if asked else "it is a pickle of more than weights"
-        hint = "a whole file from its authors, or the state dict alone saved as safetensors"
-        raise InputError(f"refused to open {path}", f"{why}; nothing was run", hint) from error
-    except Exception as error:  # a damaged file can fail in any way
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise InputError(f"cannot read {path}", f"damaged or not whole: {lines[0][:120]}", HINT) from error
-
-
-def _check_container(path: Path, head: bytes) -> None:
-    """Tell what is no checkpoint at all before PyTorch stumbles over it."""
-    what = f"{path} is no checkpoint"
-    if not head:
-        raise InputError(what, "the file is empty", HINT)
-    if head.startswith(b"PK"):
-        if not zipfile.is_zipfile(path):
-            raise InputError(f"cannot read {path}", "the file was cut short", HINT)
-        with zipfile.ZipFile(path) as archive:
-            members = {name.rpartition("/")[2] for name in archive.namelist()}
-        if "constants.pkl" in members:
-            raise InputError(what, "it is a TorchScript program", "the state dict that it was made of")
-        if not {"data.pkl", "version"} <= members:
-            raise InputError(what, f"a zip of something else ({', '.join(sorted(members)[:3])})", "unpack it first")
-    elif not head.startswith(b"\x80"):
-        begins = head[:24].decode("utf-8", "replace").splitlines()[0]
-        raise InputError(what, f"neither PyTorch's nor safetensors' format; it begins with {begins!r}", HINT)

@@ -262,7 +262,7 @@ STATE = {"model_pos": {"weight": torch.arange(1000.0)}}
         (b"<!DOCTYPE html>\n<html>", "begins with '<!DOCTYPE html>'"),
         (b"version https://git-lfs.github.com/spec/v1\n", "begins with 'version https://git-lfs"),
         (b"\n\n", "begins with ''"),
-        (b"\xff\xd8\xff\xe0", "neither PyTorch's nor safetensors'"),
+        (b"\xff\xd8\xff\xe0", "is no file of PyTorch"),
         (zip_of("readme.txt", "a/b.csv"), "a zip of something else"),
         (zip_of("archive/data.pkl"), "a zip of something else"),
         (zip_of("archive/data.pkl", "archive/version"), "damaged or not whole"),
